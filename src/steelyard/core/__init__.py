@@ -1,0 +1,1 @@
+"""The words and protocols that every room shares; imports nothing of ours."""

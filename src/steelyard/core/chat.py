@@ -1,0 +1,130 @@
+"""Answers: what a question ends in, and the events that stream on the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A numbered source given to a generator: `document.text[start:end]`; `n` counts from 1."""
+
+    n: int
+    chunk_id: int
+    document_id: str
+    uri: str
+    title: str
+    text: str
+    start: int
+    end: int
+    score: float
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`quote` is exactly `document.text[start:end]` and lies inside the passage `n`."""
+
+    n: int
+    document_id: str
+    uri: str
+    chunk_id: int
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `[start, end)` of an answer's text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Measured once, read by everyone: the page, headers, metrics and the cost model.
+
+    Stages of `timings_ms` in order: embed, dense, lexical, fuse, fetch, context,
+    first_token (from the question to the first visible token), generate, total.
+    """
+
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `unsupported` marks the sentences of `text` that no source supports."""
+
+    id: str
+    text: str
+    answerable: bool
+    citations: tuple[Citation, ...]
+    unsupported: tuple[Span, ...]
+    sources: tuple[Passage, ...]
+    usage: Usage
+    cache: str
+    bundle: str
+    snapshot: int
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """First event of an answer: what it will be made from."""
+
+    sources: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Last event of an answer that could not be finished."""
+
+    code: str
+    message: str
+    retry_after_s: float | None = None
+
+
+AnswerEvent = Sources | Token | Done | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """A generator's last word: what it used. Token counts are 0 where the backend is silent."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+Piece = Token | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class CitedText:
+    """An answer's text resolved against its passages."""
+
+    answerable: bool
+    citations: tuple[Citation, ...]
+    unsupported: tuple[Span, ...]

@@ -1,0 +1,145 @@
+"""What the rooms promise each other; an implementation does not inherit, it fits."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.chat import Message, Passage, Piece
+from steelyard.core.documents import Chunk, Parsed
+from steelyard.core.ranking import Allowed, Matrix, Ranking, Vector
+
+
+class Parser(Protocol):
+    def parse(self, content: bytes, *, filename: str) -> Parsed:
+        """Turn one file's bytes into text with structure.
+
+        Raises:
+            ParseError: the file cannot be read; its `code` says why.
+        """
+        ...
+
+
+class Tokenizer(Protocol):
+    """Counts and cuts as the embedder does, without special tokens."""
+
+    def count(self, texts: Sequence[str]) -> list[int]: ...
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Return the character span of each token of `text`, in order."""
+        ...
+
+
+class Chunker(Protocol):
+    def chunk(self, parsed: Parsed) -> list[Chunk]:
+        """Cut a document into chunks in reading order; an empty text gives none."""
+        ...
+
+
+class Embedder(Protocol):
+    """Embeddings are unit length, so a dot product is a cosine.
+
+    `fingerprint` names weights, tokenizer, pooling and precision: two vectors compare only
+    if their fingerprints are equal.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    def embed_passages(self, texts: Sequence[str]) -> Matrix:
+        """Return one row per text, in order; blocking and CPU-bound."""
+        ...
+
+    def embed_query(self, text: str) -> Vector: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the truth's log: a chunk that came to live, or went."""
+
+    seq: int
+    chunk_id: int
+    added: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRows:
+    """What an index stores of N live chunks, in the order of `chunk_ids`.
+
+    `classes` is the access class of each chunk: see `Allowed`.
+    """
+
+    chunk_ids: NDArray[np.int64]  # (N,)
+    classes: NDArray[np.int32]  # (N,)
+    texts: list[str]  # N: heading path and passage, for the lexical leg
+    vectors: NDArray[np.float16]  # (N, D), unit length
+
+
+class ChangeFeed(Protocol):
+    """The truth as an index follows it. Sequence numbers grow and are never used twice."""
+
+    def last_seq(self) -> int: ...
+
+    def changes(self, *, after: int, limit: int) -> list[Change] | None:
+        """Return the log after `after`, oldest first; None when it no longer reaches back so
+        far, and the index must be rebuilt from `live_chunk_ids`."""
+        ...
+
+    def live_chunk_ids(self) -> tuple[int, NDArray[np.int64]]:
+        """Return a sequence number and all chunk ids live at it, sorted."""
+        ...
+
+    def rows(self, chunk_ids: Sequence[int]) -> IndexRows:
+        """Return the rows of those of `chunk_ids` that are still live."""
+        ...
+
+
+class IndexView(Protocol):
+    """An immutable, published pair of dense and lexical index at one sequence number."""
+
+    @property
+    def seq(self) -> int: ...
+
+    def dense(self, vector: Vector, *, k: int, allowed: Allowed) -> Ranking:
+        """Return the k nearest chunks by cosine; fewer only if fewer are allowed."""
+        ...
+
+    def lexical(self, text: str, *, k: int, allowed: Allowed) -> Ranking:
+        """Return the k best chunks by BM25; text of any length and any characters is safe."""
+        ...
+
+
+class Index(Protocol):
+    def view(self) -> IndexView: ...
+
+    def refresh(self) -> int:
+        """Apply what the feed has beyond the view, publish, and return the new seq; blocking,
+        safe to call from any thread."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Generator(Protocol):
+    """Writes an answer from passages. Markers `[n]` in its text cite passage n."""
+
+    @property
+    def model(self) -> str: ...
+
+    def generate(
+        self, question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()
+    ) -> AsyncIterator[Piece]:
+        """Stream `Token`s, then one `Finish`.
+
+        Raises:
+            UpstreamError: the backend failed, stalled, or broke off the stream.
+        """
+        ...
