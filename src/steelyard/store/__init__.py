@@ -1,0 +1,39 @@
+"""SQLite as the only truth: documents, chunks, vectors, access, keys and logs."""
+
+from steelyard.store.codec import text_hash
+from steelyard.store.filters import compile_filter
+from steelyard.store.records import (
+    OPERATOR,
+    ApiKey,
+    ClaimedEmbedder,
+    Commit,
+    Counts,
+    Deletion,
+    DocumentPage,
+    LoggedAnswer,
+    Pending,
+    Replacement,
+    Submission,
+    Ticket,
+    UnembeddedChunk,
+)
+from steelyard.store.store import Store
+
+__all__ = [
+    "OPERATOR",
+    "ApiKey",
+    "ClaimedEmbedder",
+    "Commit",
+    "Counts",
+    "Deletion",
+    "DocumentPage",
+    "LoggedAnswer",
+    "Pending",
+    "Replacement",
+    "Store",
+    "Submission",
+    "Ticket",
+    "UnembeddedChunk",
+    "compile_filter",
+    "text_hash",
+]

@@ -1,0 +1,210 @@
+"""Vectors by what was embedded and by whom; which embedder the home belongs to."""
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.errors import SetupError
+from steelyard.infra.sqlite import Database
+from steelyard.store.feed import embedded_text
+from steelyard.store.records import ClaimedEmbedder, UnembeddedChunk
+
+MAX_SPARE_EMBEDDINGS = 200_000
+_HASHES_AT_ONCE = 500
+_UNIT_TOLERANCE = 0.01  # int8 encoders and float16 stay well below it
+
+_CACHED = """
+SELECT e.sha256, e.vector FROM embeddings AS e
+JOIN embedders AS m ON m.key = e.embedder
+WHERE m.fingerprint = ? AND e.sha256 IN ({marks})
+"""
+_UNEMBEDDED = """
+SELECT c.chunk_id, d.title, c.heading, c.text
+FROM chunks AS c
+CROSS JOIN documents AS d ON d.key = c.document
+CROSS JOIN embeddings AS old ON old.key = c.embedding
+WHERE c.chunk_id > ? AND NOT EXISTS (
+    SELECT 1 FROM embeddings AS new JOIN embedders AS m ON m.key = new.embedder
+    WHERE m.fingerprint = ? AND new.sha256 = old.sha256)
+ORDER BY c.chunk_id LIMIT ?
+"""
+_REPOINT = """
+UPDATE chunks SET embedding = (
+    SELECT new.key FROM embeddings AS old
+    JOIN embeddings AS new ON new.sha256 = old.sha256 AND new.embedder = ?
+    WHERE old.key = chunks.embedding)
+"""
+# Vectors of a newer embedder are spared: they may belong to a re-embedding under way.
+_PRUNE = """
+DELETE FROM embeddings WHERE key IN (
+    SELECT key FROM embeddings
+    WHERE key NOT IN (SELECT embedding FROM chunks)
+      AND embedder <= (SELECT embedder FROM home)
+    ORDER BY key DESC LIMIT -1 OFFSET ?)
+"""
+
+
+class Embeddings:
+    """The cache of vectors, which outlives the chunks that use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._claimed: ClaimedEmbedder | None = None
+
+    def embedder(self) -> ClaimedEmbedder | None:
+        """Return the embedder whose vectors the home holds; None before the first claim."""
+        with self._database.reading() as connection:
+            return _embedder(connection)
+
+    def claim_embedder(self, fingerprint: str, dim: int) -> None:
+        """Bind the home, and this process's writes, to an embedder; the first claim decides.
+
+        Raises:
+            SetupError: the home belongs to another one (code `other_embedder`).
+        """
+        wanted = ClaimedEmbedder(fingerprint, dim)
+        owner = self.embedder()
+        if owner is None and not self._database.readonly:
+            with self._database.writing() as connection:
+                if (owner := _embedder(connection)) is None:
+                    _adopt(connection, wanted)
+                    owner = wanted
+        if owner is not None and owner != wanted:
+            raise _other_embedder(owner, wanted)
+        with self._lock:
+            self._claimed = wanted
+
+    def claimed(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        """Return key and dim of the embedder that this process writes for; inside a write.
+
+        Raises:
+            SetupError: nothing was claimed, or another process re-embedded the home since.
+        """
+        owner = _embedder(connection)
+        if owner is None or self._claimed is None:
+            raise SetupError("No embedder was claimed before the first write: call claim_embedder")
+        if owner != self._claimed:
+            raise _other_embedder(owner, self._claimed)
+        row = connection.execute("SELECT embedder FROM home").fetchone()
+        return int(row[0]), owner.dim
+
+    def cached_embeddings(
+        self, hashes: Sequence[bytes], fingerprint: str
+    ) -> dict[bytes, NDArray[np.float16]]:
+        """Return the known vectors, (D,) each, by `text_hash` of the embedded text."""
+        found: dict[bytes, NDArray[np.float16]] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(hashes), _HASHES_AT_ONCE):
+                batch = hashes[start : start + _HASHES_AT_ONCE]
+                sql = _CACHED.format(marks=", ".join("?" * len(batch)))
+                for digest, vector in connection.execute(sql, (fingerprint, *batch)):
+                    found[digest] = np.frombuffer(vector, np.float16)
+        return found
+
+    def remember_embeddings(
+        self, hashes: Sequence[bytes], vectors: NDArray[np.floating], fingerprint: str
+    ) -> None:
+        """Keep vectors (N, D) of texts that no chunk need have yet."""
+        with self._database.writing() as connection:
+            embedder = _register(connection, ClaimedEmbedder(fingerprint, vectors.shape[1]))
+            put_vectors(connection, embedder, hashes, vectors)
+
+    def unembedded(self, fingerprint: str, *, after: int, limit: int) -> list[UnembeddedChunk]:
+        """Return live chunks beyond id `after` that an embedder has no vector for yet."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_UNEMBEDDED, (after, fingerprint, limit)).fetchall()
+        return [
+            UnembeddedChunk(chunk_id, embedded_text(title, heading, text))
+            for chunk_id, title, heading, text in rows
+        ]
+
+    def reset_embedder(self, fingerprint: str, dim: int) -> int:
+        """Hand the home over to another embedder in one transaction; return the new seq.
+
+        Every live chunk must have its vector already: loop over `unembedded` and
+        `remember_embeddings`, which a crash only interrupts. Indexes rebuild afterwards.
+
+        Raises:
+            SetupError: some chunks lack a vector; nothing was changed.
+        """
+        wanted = ClaimedEmbedder(fingerprint, dim)
+        with self._database.writing() as connection:
+            embedder = _register(connection, wanted)
+            missing = connection.execute(
+                f"SELECT count(*) FROM ({_UNEMBEDDED})", (-1, fingerprint, -1)
+            ).fetchone()[0]
+            if missing:
+                raise SetupError(
+                    f"{missing} chunks have no vector by {fingerprint!r} yet: "
+                    f"run `steelyard ingest --reembed` again"
+                )
+            connection.execute(_REPOINT, (embedder,))
+            connection.execute("DELETE FROM log")
+            # A number without a log entry: no index can step over it, so all rebuild.
+            connection.execute(
+                "UPDATE home SET embedder = ?, seq = seq + 1, floor = seq + 1", (embedder,)
+            )
+            seq = int(connection.execute("SELECT seq FROM home").fetchone()[0])
+        with self._lock:
+            self._claimed = wanted
+        return seq
+
+    def prune_embeddings(self, *, max_spare: int = MAX_SPARE_EMBEDDINGS) -> int:
+        """Drop the oldest vectors that no chunk uses, beyond a bound; return how many."""
+        with self._database.writing() as connection:
+            return int(connection.execute(_PRUNE, (max_spare,)).rowcount)
+
+
+def put_vectors(
+    connection: sqlite3.Connection,
+    embedder: int,
+    hashes: Sequence[bytes],
+    vectors: NDArray[np.floating],
+) -> None:
+    """Store unit rows (N, D) under their texts' hashes; what is known already stays."""
+    assert vectors.ndim == 2, f"vectors are (N, D), not {vectors.shape}"
+    assert len(vectors) == len(hashes), "one vector per text"
+    norms = np.linalg.norm(vectors.astype(np.float32), axis=1)
+    assert bool(np.all(np.abs(norms - 1.0) < _UNIT_TOLERANCE)), "vectors must have unit length"
+    rows = np.ascontiguousarray(vectors, dtype=np.float16)
+    connection.executemany(
+        "INSERT INTO embeddings (embedder, sha256, vector) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [(embedder, digest, row.tobytes()) for digest, row in zip(hashes, rows, strict=True)],
+    )
+
+
+def _embedder(connection: sqlite3.Connection) -> ClaimedEmbedder | None:
+    row = connection.execute(
+        "SELECT e.fingerprint, e.dim FROM home JOIN embedders AS e ON e.key = home.embedder"
+    ).fetchone()
+    return ClaimedEmbedder(*row) if row else None
+
+
+def _register(connection: sqlite3.Connection, embedder: ClaimedEmbedder) -> int:
+    connection.execute(
+        "INSERT INTO embedders (fingerprint, dim) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (embedder.fingerprint, embedder.dim),
+    )
+    key, dim = connection.execute(
+        "SELECT key, dim FROM embedders WHERE fingerprint = ?", (embedder.fingerprint,)
+    ).fetchone()
+    assert dim == embedder.dim, "one fingerprint, two dimensions"
+    return int(key)
+
+
+def _adopt(connection: sqlite3.Connection, embedder: ClaimedEmbedder) -> None:
+    key = _register(connection, embedder)
+    connection.execute("UPDATE home SET embedder = ?", (key,))
+
+
+def _other_embedder(owner: ClaimedEmbedder, wanted: ClaimedEmbedder) -> SetupError:
+    return SetupError(
+        f"The home's vectors are by {owner.fingerprint!r} (dim {owner.dim}), but the embedder now "
+        f"is {wanted.fingerprint!r} (dim {wanted.dim}), and the two do not compare. Go back to "
+        f"the first, or run `steelyard ingest --reembed`",
+        code="other_embedder",
+    )

@@ -1,0 +1,148 @@
+"""What goes into the store and comes out of it, beside the words of `core`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.documents import (
+    DEFAULT_COLLECTION,
+    PUBLIC_GROUP,
+    Chunk,
+    Document,
+    DocumentRow,
+    Metadata,
+    State,
+)
+from steelyard.core.ranking import Principal
+
+OPERATOR = Principal(id="operator", groups=frozenset({PUBLIC_GROUP}), operator=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A document that someone asks to be read. `path` holds its bytes until it is read."""
+
+    id: str
+    uri: str
+    collection: str = DEFAULT_COLLECTION
+    title: str = ""
+    groups: tuple[str, ...] = (PUBLIC_GROUP,)
+    metadata: Metadata = field(default_factory=dict)
+    path: str | None = None
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One submission's right to change its document; void once a newer one exists."""
+
+    collection: str
+    id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A submission that has not reached a terminal state, oldest first in listings."""
+
+    ticket: Ticket
+    submission: Submission
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A document's new version, read, cut and embedded.
+
+    `vectors` has one unit row per chunk, in order, (N, D). `recipe` names the parser, chunker
+    and embedder. Without a ticket it supersedes whatever is on its way.
+    """
+
+    document: Document
+    chunks: Sequence[Chunk]
+    vectors: NDArray[np.floating]
+    recipe: str
+    ticket: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A write's end: the newest sequence number, and whose ticket had become void."""
+
+    seq: int
+    superseded: tuple[Ticket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What a delete removed; ids that were not there, or not visible, are left out."""
+
+    seq: int
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """Rows in the order of first submission; `next` is None on the last page."""
+
+    rows: tuple[DocumentRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals of the home. `documents` counts those served; `by_state` counts every one."""
+
+    by_state: Mapping[State, int]
+    documents: int
+    chunks: int
+    seq: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnembeddedChunk:
+    """A live chunk that an embedder has not seen: `text` is what it must embed."""
+
+    chunk_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedEmbedder:
+    """The embedder whose vectors the home holds."""
+
+    fingerprint: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key's public face; the secret is shown once and never stored.
+
+    `id` is the name it was given, and the id of the principal that it stands for.
+    """
+
+    id: str
+    groups: tuple[str, ...]
+    operator: bool
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAnswer:
+    """A line of the query log, with the newest rating if someone gave one."""
+
+    id: str
+    at: float
+    principal_id: str
+    collection: str
+    question: str
+    text: str
+    answerable: bool
+    snapshot: int
+    timings_ms: Mapping[str, float]
+    rating: str | None
+    comment: str

@@ -1,0 +1,115 @@
+"""The truth's tables, and the counters that never go back."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from steelyard.infra.sqlite import Layout
+
+_VERSION_1 = (
+    # One row. `seq` is the newest change; the log answers for any point from `floor` on.
+    # Counting starts at the microsecond of creation: an index made from an older file that
+    # stood at the same path can never mistake its sequence number for one of this file.
+    """CREATE TABLE home (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        seq INTEGER NOT NULL, floor INTEGER NOT NULL,
+        chunk_id INTEGER NOT NULL, version INTEGER NOT NULL,
+        embedder INTEGER REFERENCES embedders (key)
+    ) STRICT""",
+    """CREATE TABLE embedders (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        fingerprint TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL
+    ) STRICT""",
+    # Access classes. A row never changes but for its count of live chunks.
+    """CREATE TABLE classes (
+        class INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection TEXT NOT NULL, groups TEXT NOT NULL,
+        num_chunks INTEGER NOT NULL DEFAULT 0 CHECK (num_chunks >= 0),
+        UNIQUE (collection, groups)
+    ) STRICT""",
+    # A served document is described by its served version; what is on its way is in
+    # `submission`. `first_chunk`: a document's chunks are numbered in one piece.
+    # `attempt` is a digest of what last ended in the terminal state `settled`.
+    """CREATE TABLE documents (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection TEXT NOT NULL, id TEXT NOT NULL,
+        uri TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT NOT NULL DEFAULT '',
+        metadata TEXT NOT NULL, class INTEGER NOT NULL REFERENCES classes (class),
+        sha256 TEXT NOT NULL DEFAULT '', recipe TEXT NOT NULL DEFAULT '',
+        served INTEGER NOT NULL DEFAULT 0,
+        first_chunk INTEGER NOT NULL DEFAULT 0, num_chunks INTEGER NOT NULL DEFAULT 0,
+        updated_at REAL NOT NULL,
+        state TEXT NOT NULL, error TEXT, settled TEXT, attempt TEXT,
+        version INTEGER NOT NULL, submission TEXT, submitted_at REAL NOT NULL,
+        path BLOB, size_bytes INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (collection, id)
+    ) STRICT""",
+    "CREATE INDEX documents_by_class ON documents (class)",
+    "CREATE INDEX documents_by_state ON documents (state, num_chunks)",
+    # Apart from `documents`, so that listings and filters do not wade through texts.
+    """CREATE TABLE texts (
+        document INTEGER PRIMARY KEY REFERENCES documents (key) ON DELETE CASCADE,
+        text TEXT NOT NULL, blocks TEXT NOT NULL
+    ) STRICT""",
+    # `text` repeats a piece of the document's, because cutting it out of a long document
+    # costs a pass over it for every hit.
+    """CREATE TABLE chunks (
+        chunk_id INTEGER PRIMARY KEY, document INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+        start INTEGER NOT NULL, stop INTEGER NOT NULL, text TEXT NOT NULL,
+        heading TEXT, page INTEGER, num_tokens INTEGER NOT NULL, embedding INTEGER NOT NULL
+    ) STRICT""",
+    # float16: what the index holds anyway, at half the bytes; the error of a cosine is
+    # below 0.001. Shared by all chunks with the same embedded text.
+    """CREATE TABLE embeddings (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        embedder INTEGER NOT NULL, sha256 BLOB NOT NULL, vector BLOB NOT NULL,
+        UNIQUE (embedder, sha256)
+    ) STRICT""",
+    """CREATE TABLE log (
+        seq INTEGER PRIMARY KEY, chunk_id INTEGER NOT NULL, added INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE api_keys (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, sha256 BLOB NOT NULL,
+        groups TEXT NOT NULL, operator INTEGER NOT NULL, created_at REAL NOT NULL
+    ) STRICT""",
+    """CREATE TABLE answers (
+        key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at REAL NOT NULL,
+        principal TEXT NOT NULL, collection TEXT NOT NULL, question TEXT NOT NULL,
+        text TEXT NOT NULL, answerable INTEGER NOT NULL, citations TEXT NOT NULL,
+        timings_ms TEXT NOT NULL, model TEXT NOT NULL, snapshot INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX answers_by_time ON answers (at)",
+    """CREATE TABLE feedback (
+        answer INTEGER NOT NULL REFERENCES answers (key) ON DELETE CASCADE,
+        principal TEXT NOT NULL, rating TEXT NOT NULL CHECK (rating IN ('up', 'down')),
+        comment TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (answer, principal)
+    ) STRICT""",
+    """INSERT INTO home (one, seq, floor, chunk_id, version)
+       SELECT 1, us, us, 0, 0
+       FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000
+                    + abs(random() % 1000) AS us)""",
+)
+
+LAYOUT = Layout(
+    application_id=0x53544C59,  # "STLY"
+    migrations=(_VERSION_1,),
+    rebuild="steelyard ingest PATH...",
+)
+
+
+@dataclass(slots=True)
+class Clock:
+    """The counters of `home` during one write transaction: read, counted up, written back."""
+
+    seq: int
+    chunk_id: int
+    version: int
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> "Clock":
+        return cls(*connection.execute("SELECT seq, chunk_id, version FROM home").fetchone())
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE home SET seq = ?, chunk_id = ?, version = ?",
+            (self.seq, self.chunk_id, self.version),
+        )
