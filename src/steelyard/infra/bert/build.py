@@ -1,0 +1,290 @@
+"""Built encoders: made once from weights, checked against float32, kept by content hash."""
+
+import atexit
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from steelyard.core.errors import SetupError
+from steelyard.infra.bert.config import Architecture, ModelCard, read_card
+from steelyard.infra.bert.session import GRAPH_FILE, TENSORS_FILE
+from steelyard.infra.models import WEIGHTS_FILE, cache_dir, file_sha256
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = ("int8", "fp32")
+
+_NOTE_FILE = "encoder.json"
+_BUILDING = ".building-"
+_ABANDONED_S = 3600.0  # a build takes seconds
+_RECIPE = 1  # raise it when the graph writer changes what it computes
+_MIN_COSINE = 0.99  # of int8 to float32, mean over the check texts; all-MiniLM-L6-v2 measures .994
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEncoder:
+    """An encoder on disk. `max_tokens` counts special tokens.
+
+    `identity` hashes what decides the vectors (weights, adapter, architecture, pooling,
+    precision asked for, recipe); `key` also the runtime's version, and names the folder.
+    `precision` is what was built; `fallback` says why it is not what was asked for (empty:
+    it is). `cosine` is the mean to float32 over the check texts.
+    """
+
+    folder: Path
+    key: str
+    identity: str
+    dim: int
+    pooling: str
+    max_tokens: int
+    max_tokens_possible: int
+    precision: str
+    cosine: float
+    fallback: str
+    weights_sha256: str
+
+
+def ready_encoder(
+    path: Path, *, precision: str = "int8", adapter: Path | None = None
+) -> BuiltEncoder:
+    """Return the built encoder of a model directory, building it if the cache has none.
+
+    Raises:
+        SetupError: the model, its adapter or `precision` cannot be built.
+    """
+    if precision not in PRECISIONS:
+        raise SetupError(f"precision {precision!r} is unknown; set {' or '.join(PRECISIONS)}")
+    card = read_card(path)
+    if not (path / WEIGHTS_FILE).is_file():
+        raise SetupError(f"{str(path / WEIGHTS_FILE)!r} is missing; download the model again")
+    wanted = _wanted(path, card=card, precision=precision, adapter=adapter)
+    kept = cache_dir() / "models" / wanted.key
+    built = _kept(replace(wanted, folder=kept))
+    if built is None:
+        built = _build(path, card=card, adapter=adapter, wanted=replace(wanted, folder=kept))
+    if built.fallback:
+        log.warning("encoder_fallback", extra={"model": str(path), "reason": built.fallback})
+    return built
+
+
+def _wanted(path: Path, *, card: ModelCard, precision: str, adapter: Path | None) -> BuiltEncoder:
+    weights_sha256 = file_sha256(path / WEIGHTS_FILE)
+    content = {
+        "recipe": _RECIPE,
+        "weights": weights_sha256,
+        "adapter": [file_sha256(file) for file in _adapter_files(adapter)],
+        "architecture": asdict(card.architecture),
+        "pooling": card.pooling,
+        "precision": precision,
+    }
+    identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(f"{identity} {onnxruntime.__version__}".encode()).hexdigest()
+    return BuiltEncoder(
+        folder=path,
+        key=key[:32],
+        identity=identity,
+        dim=card.architecture.hidden,
+        pooling=card.pooling,
+        max_tokens=card.max_tokens,
+        max_tokens_possible=card.architecture.max_tokens,
+        precision=precision,
+        cosine=1.0,
+        fallback="",
+        weights_sha256=weights_sha256,
+    )
+
+
+def _adapter_files(adapter: Path | None) -> list[Path]:
+    if adapter is None:
+        return []
+    files = [adapter / "adapter_config.json", adapter / "adapter_model.safetensors"]
+    for file in files:
+        if not file.is_file():
+            raise SetupError(f"{str(file)!r} is missing; give the directory of a peft adapter")
+    return files
+
+
+def _kept(wanted: BuiltEncoder) -> BuiltEncoder | None:
+    """Return a whole, undamaged encoder at `wanted.folder`, or None."""
+    try:
+        note = json.loads((wanted.folder / _NOTE_FILE).read_bytes())
+        checksums = {name: _crc32(wanted.folder / name) for name in (GRAPH_FILE, TENSORS_FILE)}
+        if note["checksums"] != checksums:
+            return None
+        return replace(
+            wanted,
+            precision=str(note["precision"]),
+            cosine=float(note["cosine"]),
+            fallback=str(note["fallback"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _crc32(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return crc
+
+
+def _build(
+    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder
+) -> BuiltEncoder:
+    """Build into a fresh folder, then move it to `wanted.folder` in one step."""
+    folder = _fresh_folder(wanted.folder.parent)
+    try:
+        built = _write_checked(path, card=card, adapter=adapter, wanted=wanted, folder=folder)
+        _write_note(folder, built)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise SetupError(
+                f"the encoder cannot be written to {str(folder.parent)!r} ({error}); make room "
+                "there, or set STEELYARD_CACHE to another folder"
+            ) from error
+        raise
+    log.info("encoder_built", extra={"model": str(path), "precision": built.precision})
+    if folder.parent != wanted.folder.parent:  # the cache cannot be written
+        return replace(built, folder=folder)
+    return replace(built, folder=_publish(folder, built))
+
+
+def _fresh_folder(parent: Path) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(parent)
+        return Path(tempfile.mkdtemp(prefix=_BUILDING, dir=parent))
+    except OSError as error:
+        folder = Path(tempfile.mkdtemp(prefix="steelyard-encoder-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        log.warning(
+            "cache_unwritable",
+            extra={"cache": str(parent), "reason": str(error), "instead": str(folder)},
+        )
+        return folder
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what builds that were killed left behind."""
+    for folder in parent.glob(f"{_BUILDING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_checked(
+    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder, folder: Path
+) -> BuiltEncoder:
+    """Write the graph of the wanted precision, or of float32 if it fails its check."""
+    # Imported here: onnx takes a third of a second, and a start with a kept encoder needs none.
+    from steelyard.infra.bert.check import check_texts, embed_ids, mean_cosine
+    from steelyard.infra.bert.graph import num_attention_nodes, write_graph
+    from steelyard.infra.bert.lora import merge_adapter
+    from steelyard.infra.bert.weights import load_weights
+
+    architecture = card.architecture
+    weights = load_weights(path, architecture=architecture)
+    if adapter is not None:
+        merge_adapter(weights, adapter)
+    ids = check_texts(_fitting_tokenizer(path, architecture), max_tokens=card.max_tokens)
+
+    def write_and_embed(precision: str) -> NDArray[np.float32]:
+        write_graph(
+            folder,
+            weights=weights,
+            architecture=architecture,
+            pooling=card.pooling,
+            precision=precision,
+        )
+        nodes = num_attention_nodes(folder / GRAPH_FILE)
+        assert nodes == architecture.layers, f"{nodes} attention nodes, {architecture}"
+        return embed_ids(folder / GRAPH_FILE, ids)
+
+    exact = write_and_embed("fp32")
+    if not np.isfinite(exact).all():
+        raise SetupError(f"{str(path)!r} gives embeddings that are not finite; download it again")
+    if wanted.precision == "fp32":
+        return wanted
+    cosine = mean_cosine(exact, write_and_embed(wanted.precision))
+    if cosine >= _MIN_COSINE:
+        return replace(wanted, cosine=cosine)
+    write_and_embed("fp32")
+    reason = f"cosine of {wanted.precision} to fp32 is {cosine:.4f}, under {_MIN_COSINE}"
+    return replace(wanted, precision="fp32", fallback=reason)
+
+
+def _fitting_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
+    tokenizer = open_tokenizer(path)
+    if tokenizer.get_vocab_size() > architecture.vocabulary:
+        raise SetupError(
+            f"the tokenizer of {str(path)!r} has {tokenizer.get_vocab_size()} tokens, its word "
+            f"table {architecture.vocabulary} rows; download the model again"
+        )
+    return tokenizer
+
+
+def open_tokenizer(path: Path) -> Tokenizer:
+    """Load `tokenizer.json` with neither padding nor truncation (shipped ones often have both).
+
+    Raises:
+        SetupError: the file is missing or damaged.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+    except Exception as error:  # the library raises bare Exception
+        raise SetupError(
+            f"{str(path / 'tokenizer.json')!r} cannot be read ({error}); download the model again"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _write_note(folder: Path, built: BuiltEncoder) -> None:
+    note = {
+        "precision": built.precision,
+        "cosine": built.cosine,
+        "fallback": built.fallback,
+        "weights_sha256": built.weights_sha256,
+        "checksums": {name: _crc32(folder / name) for name in (GRAPH_FILE, TENSORS_FILE)},
+    }
+    (folder / _NOTE_FILE).write_text(json.dumps(note, indent=1))
+    for name in (GRAPH_FILE, TENSORS_FILE, _NOTE_FILE, ""):
+        _sync(folder / name)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _publish(folder: Path, built: BuiltEncoder) -> Path:
+    """Rename into place; where another process was first, its equal encoder is used."""
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            os.rename(folder, built.folder)
+            _sync(built.folder.parent)
+            return built.folder
+        if _kept(built) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            return built.folder
+        shutil.rmtree(built.folder, ignore_errors=True)  # damaged: make room
+    return folder

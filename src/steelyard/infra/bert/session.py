@@ -1,0 +1,75 @@
+"""An ONNX Runtime session over a built encoder, with every pool and arena set by us."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from steelyard.core.errors import SetupError
+
+GRAPH_FILE = "model.onnx"
+TENSORS_FILE = "weights.bin"
+
+_SEVERITY_ERROR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a session uses the machine.
+
+    A run takes `threads` threads, the caller's included. Without `arena` a run's memory goes
+    back when it ends, so that a resting server keeps none of it.
+    """
+
+    threads: int = 1
+    arena: bool = False
+
+
+class EncoderSession:
+    """Runs one text at a time; safe to call from several threads at once."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+
+    def embed(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the pooled embedding (H,) of one text's token ids (S,), S >= 1."""
+        return self._run("embedding", ids)
+
+    def hidden(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the last hidden state (S, H) of one text's token ids (S,), S >= 1."""
+        return self._run("last_hidden_state", ids)
+
+    def _run(self, output: str, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        ids_1S = ids[None, :]
+        feed = {"input_ids": ids_1S, "attention_mask": np.ones_like(ids_1S)}
+        rows: NDArray[np.float32] = self._session.run([output], feed)[0]
+        first: NDArray[np.float32] = rows[0]
+        return first
+
+
+def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderSession:
+    """Open a graph.
+
+    Raises:
+        SetupError: the runtime cannot read the graph.
+    """
+    options = options or SessionOptions()
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = 1
+    settings.enable_cpu_mem_arena = options.arena
+    settings.enable_mem_pattern = False  # a pattern is kept for every length seen
+    settings.log_severity_level = _SEVERITY_ERROR
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(graph), settings, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the runtime's errors share no base class
+        raise SetupError(
+            f"encoder {str(graph)!r} cannot be opened ({error}); remove the folder "
+            f"{str(graph.parent)!r} and start again"
+        ) from error
+    return EncoderSession(session)
