@@ -1,6 +1,6 @@
 """What the rooms promise each other; an implementation does not inherit, it fits."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -136,7 +136,7 @@ class Generator(Protocol):
 
     def generate(
         self, question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """Stream `Token`s, then one `Finish`.
 
         Raises:
