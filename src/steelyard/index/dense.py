@@ -1,0 +1,201 @@
+"""Dense search: the graph for what is settled, exact scans for the newest and the filtered.
+
+Shape suffixes: N slots, D dimensions, M chosen rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.protocols import IndexRows
+from steelyard.core.ranking import Allowed, Ranking, Vector
+from steelyard.index.graph import Graph
+from steelyard.index.options import IndexOptions
+from steelyard.index.planner import enough, walks
+from steelyard.index.rows import Mask, Rows, RowStore, Slots
+
+_MAX_CACHED_MASKS = 16  # one byte a slot each; a server knows few distinct principals at once
+# Dead slots stay in the graph and cost candidates; past this share it is built anew.
+_MAX_DEAD_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class DenseView:
+    """The live rows at one moment. Slots from `graph.covers` on are the tail: scanned."""
+
+    rows: Rows
+    live: Mask  # (N,)
+    num_live: int
+    graph: Graph
+    least_walk: int
+    _class_masks: dict[frozenset[int], Mask] = field(default_factory=dict)
+
+    def search(self, vector: Vector, *, k: int, allowed: Allowed) -> Ranking:
+        """Return the k nearest allowed chunks; fewer only if fewer are allowed."""
+        mask, num_allowed = self._mask(allowed)
+        if self.graph.covers:
+            num_total = len(self.graph)
+            for count in walks(
+                k=k, num_allowed=num_allowed, num_total=num_total, least=self.least_walk
+            ):
+                near = self.graph.candidates(vector, count=count)
+                near = near[mask[near]]
+                if len(near) >= enough(k):
+                    slots = np.concatenate([near, self._unwalked(mask)])
+                    slots.sort()
+                    return self.rows.nearest(vector, slots, k=k)
+        return self.rows.nearest(vector, np.flatnonzero(mask), k=k)
+
+    def share(self, allowed: Allowed) -> float:
+        """Return an upper bound of the share of the live chunks that `allowed` admits."""
+        if not self.num_live:
+            return 1.0
+        share = 1.0
+        if allowed.classes is not None:
+            share = np.count_nonzero(self._class_mask(allowed.classes)) / self.num_live
+        if allowed.chunk_ids is not None:
+            share = min(share, len(allowed.chunk_ids) / self.num_live)
+        return share
+
+    def chunk_ids(self) -> NDArray[np.int64]:
+        """Return the live chunk ids, sorted."""
+        return np.sort(self.rows.chunk_ids[self.live])
+
+    @property
+    def num_tail(self) -> int:
+        return len(self.rows) - self.graph.covers
+
+    @property
+    def worn(self) -> bool:
+        """Whether so many slots are dead that the rows should be packed anew."""
+        num_dead = len(self.rows) - self.num_live
+        return num_dead > max(_MAX_DEAD_SHARE * len(self.rows), self.least_walk)
+
+    def _unwalked(self, mask: Mask) -> Slots:
+        """Return the allowed slots that no walk can find: the tail, and the loose ones."""
+        loose = self.graph.loose
+        tail = np.flatnonzero(mask[self.graph.covers :]) + self.graph.covers
+        return np.concatenate([loose[mask[loose]], tail])
+
+    def _mask(self, allowed: Allowed) -> tuple[Mask, int]:
+        """Return the live slots that are allowed, and their number."""
+        if allowed.everything:
+            return self.live, self.num_live
+        mask = self.live if allowed.classes is None else self._class_mask(allowed.classes)
+        if allowed.chunk_ids is not None:
+            mask = mask & self.rows.holding(allowed.chunk_ids)
+        return mask, int(np.count_nonzero(mask))
+
+    def _class_mask(self, classes: frozenset[int]) -> Mask:
+        mask = self._class_masks.get(classes)
+        if mask is None:
+            wanted = np.fromiter(classes, dtype=np.int32, count=len(classes))
+            mask = self.live & np.isin(self.rows.classes, wanted)
+            if len(self._class_masks) < _MAX_CACHED_MASKS:
+                self._class_masks[classes] = mask
+        return mask
+
+
+class Dense:
+    """The writing side; calls must not overlap. `view` changes only by `publish` and `adopt`."""
+
+    def __init__(self, *, dim: int, options: IndexOptions) -> None:
+        self.dim = dim
+        self._options = options
+        self._store = RowStore(dim=dim)
+        self._live = np.zeros(0, dtype=np.bool_)
+        self._graph = Graph.empty(dim=dim, options=options)
+        self.view = self._view()
+
+    @classmethod
+    def restored(cls, rows: Rows, live: Mask, graph: Graph, *, options: IndexOptions) -> Dense:
+        """Return a writer that goes on from a snapshot."""
+        dense = cls(dim=rows.vectors.shape[1], options=options)
+        dense._store.append(rows.chunk_ids, rows.classes, rows.vectors)
+        dense._live, dense._graph = live, graph
+        dense.publish()
+        return dense
+
+    def remove(self, chunk_ids: NDArray[np.int64]) -> None:
+        """Let chunks go; unknown ones are no error, a replayed log names them."""
+        if len(chunk_ids):
+            self._live = self._live & ~self._store.view().holding(np.unique(chunk_ids))
+
+    def add(self, rows: IndexRows) -> None:
+        """Add chunks; one that is already here is replaced."""
+        assert rows.vectors.shape == (len(rows.chunk_ids), self.dim), rows.vectors.shape
+        self.remove(rows.chunk_ids)
+        self._store.append(rows.chunk_ids, rows.classes, rows.vectors)
+        self._live = np.concatenate([self._live, np.ones(len(rows.chunk_ids), dtype=np.bool_)])
+
+    def publish(self) -> DenseView:
+        self.view = self._view()
+        return self.view
+
+    def revert(self) -> None:
+        """Forget every change since the last `publish`."""
+        self._store.revert(self.view.rows)
+        self._live, self._graph = self.view.live, self.view.graph
+
+    def adopt(self, merged: Merged) -> DenseView:
+        """Publish a merge's result beside what was applied since it began."""
+        assert len(self._store) == len(self.view.rows), "publish or revert first"
+        if merged.kept is not None:
+            rows, start = self.view.rows, merged.started_at
+            store = merged.store
+            store.append(rows.chunk_ids[start:], rows.classes[start:], rows.vectors[start:])
+            self._store = store
+            self._live = np.concatenate([self._live[:start][merged.kept], self._live[start:]])
+        self._graph = merged.graph
+        return self.publish()
+
+    def _view(self) -> DenseView:
+        return DenseView(
+            rows=self._store.view(),
+            live=self._live,
+            num_live=int(np.count_nonzero(self._live)),
+            graph=self._graph,
+            least_walk=self._options.expansion_search,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A graph that covers more; with `kept`, over rows packed anew into `store`."""
+
+    graph: Graph
+    started_at: int = 0
+    kept: Slots | None = None
+    store: RowStore = field(default_factory=lambda: RowStore(dim=0))
+
+
+def merge(view: DenseView, *, options: IndexOptions, stopped: Callable[[], bool]) -> Merged | None:
+    """Bring the tail of `view` into a new graph; None if stopped. Slow: run it aside.
+
+    A worn view is packed and its graph built anew. Otherwise at most `tail_rows` are taken
+    a call, so that a long tail shrinks in steps that questions profit from at once.
+    """
+    if view.worn:
+        return _packed(view, options=options, stopped=stopped)
+    start = view.graph.covers
+    end = min(len(view.rows), start + options.tail_rows)
+    slots = np.flatnonzero(view.live[start:end]) + start
+    graph = view.graph.extended(slots, view.rows.vectors, covers=end, stopped=stopped)
+    return None if graph is None else Merged(graph)
+
+
+def _packed(
+    view: DenseView, *, options: IndexOptions, stopped: Callable[[], bool]
+) -> Merged | None:
+    rows, kept = view.rows, np.flatnonzero(view.live)
+    store = RowStore(dim=rows.vectors.shape[1])
+    store.append(rows.chunk_ids[kept], rows.classes[kept], rows.vectors[kept])
+    packed = store.view()
+    graph = Graph.empty(dim=rows.vectors.shape[1], options=options).extended(
+        np.arange(len(packed)), packed.vectors, covers=len(packed), stopped=stopped
+    )
+    return None if graph is None else Merged(graph, started_at=len(rows), kept=kept, store=store)
