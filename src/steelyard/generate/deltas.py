@@ -1,0 +1,128 @@
+"""The pieces of a streamed chat completion."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from steelyard.core.chat import Finish
+from steelyard.core.errors import UpstreamError
+from steelyard.generate.sse import read_events
+from steelyard.infra.http import foreign_message
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Visible text, "" if this event had none; `usage` where the server sent it."""
+
+    text: str = ""
+    usage: Finish | None = None
+
+
+async def read_deltas(response: httpx2.Response, *, where: str) -> AsyncGenerator[Delta, None]:
+    """Yield what a 200 response says, streamed or whole, until its end.
+
+    `[DONE]` or a finish_reason ends an answer; a stream that has neither was broken off.
+
+    Raises:
+        UpstreamError: not a completion at all, an error inside it, or a broken stream.
+    """
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in ("text/html", "application/xhtml+xml"):
+        raise UpstreamError(
+            f"{where} answered with a web page, not with a completion; is the URL right? "
+            "It usually ends in /v1"
+        )
+    if media_type == "application/json":
+        completion = _parse((await response.aread()).decode("utf-8", "replace"), where)
+        yield _delta(completion, where)
+        return
+    finished = False
+    async with aclosing(read_events(response.aiter_bytes())) as events:
+        async for content in events:
+            if content.strip() == "[DONE]":
+                return
+            event = _parse(content, where)
+            finished = finished or _finish_reason(event) is not None
+            yield _delta(event, where)
+    if not finished:
+        raise UpstreamError(f"{where} broke off its answer before the end; ask again")
+
+
+def _parse(content: str, where: str) -> dict[str, Any]:
+    try:
+        event = json.loads(content)
+    except ValueError as error:
+        raise UpstreamError(f"{where} sent something that is not JSON: {content[:60]!r}") from error
+    if not isinstance(event, dict):
+        raise UpstreamError(f"{where} sent JSON that is no completion: {content[:60]!r}")
+    if event.get("error"):
+        raise UpstreamError(f"{where} reports an error: {foreign_message(content)}")
+    return event
+
+
+def _choice(event: dict[str, Any]) -> dict[str, Any]:
+    choices = event.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _finish_reason(event: dict[str, Any]) -> object:
+    return _choice(event).get("finish_reason")
+
+
+def _delta(event: dict[str, Any], where: str) -> Delta:
+    if "choices" not in event and "usage" not in event:
+        raise UpstreamError(f"{where} sent JSON that is no completion: {str(event)[:60]!r}")
+    choice = _choice(event)
+    part = choice.get("delta") or choice.get("message") or {}
+    content = part.get("content") if isinstance(part, dict) else None
+    return Delta(content if isinstance(content, str) else "", _usage(event.get("usage")))
+
+
+def _usage(usage: object) -> Finish | None:
+    if not isinstance(usage, dict):
+        return None
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    prompt, completion = (count if isinstance(count, int) else 0 for count in counts)
+    return Finish(prompt, completion)
+
+
+class ThoughtFilter:
+    """Drops a leading `<think>...</think>`, which some local servers leave in the text."""
+
+    _OPEN = "<think>"
+    _CLOSE = "</think>"
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state = "start"
+
+    def feed(self, text: str) -> str:
+        """Return the part of `text` that is for people; may be "" for a while."""
+        if self._state == "answer":
+            return text
+        self._held += text
+        if self._state == "start":
+            head = self._held.lstrip()
+            if self._OPEN.startswith(head[: len(self._OPEN)]) and len(head) < len(self._OPEN):
+                return ""
+            self._state = "thought" if head.startswith(self._OPEN) else "answer"
+        if self._state == "thought":
+            _, found, answer = self._held.partition(self._CLOSE)
+            if not found:
+                return ""
+            self._held = answer.lstrip()
+            self._state = "answer" if self._held else "gap"
+        elif self._state == "gap":
+            self._held = self._held.lstrip()
+            self._state = "answer" if self._held else "gap"
+        released, self._held = self._held, ""
+        return released
+
+    def rest(self) -> str:
+        """Return text held back when the stream ended; a thought never ended stays hidden."""
+        return "" if self._state in ("thought", "gap") else self._held

@@ -1,0 +1,93 @@
+"""The built-in answerer: the documents' own sentences, word for word, or an honest "no"."""
+
+import re
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+from steelyard.core.chat import Finish, Message, Passage, Piece, Token
+from steelyard.core.protocols import Embedder
+from steelyard.core.ranking import Vector
+from steelyard.generate.choose import ChooseOptions, choose
+from steelyard.generate.prompt import REFUSAL
+from steelyard.infra.concurrent import compute
+
+_MAX_REMEMBERED = 8192  # sentence vectors: 12 MB at 384 dimensions
+_FOREIGN_MARK = re.compile(r"\s?[\[【]\s*\^?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*[\]】](?!\()")
+_LIST_BREAK = re.compile(r"\s*\n\s*(?=(?:[-*+•▪◦‣–.]|\d{1,3}[.)]|[a-z][.)])\s)")
+_LINE = re.compile(r"\||[-*+•>]\s|\d{1,3}[.)]\s|```")
+
+
+class ExtractiveGenerator:
+    """A `Generator` without a language model: it quotes the sentences that answer.
+
+    Sentences are embedded in `pool` one by one as queries are, not as passages: that way they
+    have a question's priority and never wait behind a batch of ingestion. Their vectors are
+    remembered, as the same passages are asked about again and again. Without `pool` it has two
+    threads of its own.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        *,
+        pool: ThreadPoolExecutor | None = None,
+        options: ChooseOptions | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._pool = pool or ThreadPoolExecutor(2, "steelyard-extractive")
+        self._options = options or ChooseOptions()
+        self._vectors: OrderedDict[str, Vector] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def model(self) -> str:
+        return "extractive"
+
+    async def generate(
+        self, question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()
+    ) -> AsyncGenerator[Piece, None]:
+        """Stream the quoted sentences, each with its marker, or the refusal; then a `Finish`.
+
+        `history` is not read: the question must say what it is about.
+        """
+        text = await compute(self._pool, self.answer, question, passages)
+        for word in re.findall(r"\s*\S+", text):
+            yield Token(word)
+        yield Finish()
+
+    def answer(self, question: str, passages: Sequence[Passage]) -> str:
+        """Return the whole answer; blocking, some tens of milliseconds."""
+        choice = choose(question, passages, embed=self._embed, options=self._options)
+        if not choice.answers:
+            return REFUSAL
+        return join_quotes([(pick.text, passages[pick.place].n) for pick in choice.picks])
+
+    def _embed(self, text: str) -> Vector:
+        with self._lock:
+            known = self._vectors.get(text)
+            if known is not None:
+                self._vectors.move_to_end(text)
+                return known
+        vector = self._embedder.embed_query(text)
+        with self._lock:
+            self._vectors[text] = vector
+            while len(self._vectors) > _MAX_REMEMBERED:
+                self._vectors.popitem(last=False)
+        return vector
+
+
+def join_quotes(quotes: Sequence[tuple[str, int]]) -> str:
+    """Return quotations as one text, each (of a list, each item) followed by its marker `[n]`.
+
+    Markers that a document itself contains are left out, as they would cite a wrong source.
+    Rows, list items and pieces without a full stop stand on lines of their own.
+    """
+    text = ""
+    for quote, n in quotes:
+        clean = _FOREIGN_MARK.sub("", quote).strip()
+        alone = _LINE.match(clean) or not re.search(r"[.!?。！？][\"'”’)\]]*\s\[\d+\]$", text)
+        marked = _LIST_BREAK.sub(f" [{n}]\n", clean) + f" [{n}]"
+        text += ("" if not text else "\n\n" if alone else " ") + marked
+    return text

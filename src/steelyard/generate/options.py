@@ -1,0 +1,28 @@
+"""What an operator may choose about the language model."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LlmOptions:
+    """Which language model writes the answers; without `url` and `gguf` none does.
+
+    `url` is an OpenAI-compatible endpoint, with or without /v1, and `model` a name it knows; ""
+    takes its first. `gguf` is a model file to run on this machine instead (the extra `llm`).
+
+    `first_token_timeout_s` counts from the request, `stall_timeout_s` between tokens,
+    `total_timeout_s` over everything; thinking aloud does not count as a token.
+    `context_tokens` is the budget for sources, `history_tokens` for earlier turns.
+    """
+
+    url: str = ""
+    model: str = ""
+    gguf: str = ""
+    connect_timeout_s: float = 5.0
+    first_token_timeout_s: float = 60.0
+    stall_timeout_s: float = 20.0
+    total_timeout_s: float = 180.0
+    max_tokens: int = 512
+    temperature: float = 0.0
+    context_tokens: int = 3000
+    history_tokens: int = 500
