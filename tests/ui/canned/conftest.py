@@ -1,0 +1,300 @@
+"""The API with canned answers, for driving the page without a real server."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from steelyard.ui import STATIC, index_html
+
+TEXT = (
+    "# Leave 🌴\n\n"
+    + "Some words before, with emoji 👩‍🚀🎉 and a 𝔉raktur letter.\n\n" * 60
+    + "Everyone gets 28 days of paid leave a year. 🏖️ Unused days expire in March. "
+    + "Part-time staff get a share.\n\n"
+    + "And much more text after it.\n" * 400
+)
+QUOTE = "Everyone gets 28 days of paid leave a year."
+SECOND = "Unused days expire in March."
+PASSAGE = f"{QUOTE} 🏖️ {SECOND} Part-time staff get a share."
+ANSWER = (
+    "🎉 You get **28 days** of paid leave a year [1]. What isn't used expires in March [1].\n\n"
+    "- Ask `people@example.com`\n- <img src=x onerror=alert(1)> is text [2]\n\n"
+    "The moon is made of cheese."
+)
+
+
+def span(text: str, part: str) -> dict[str, int]:
+    """Return where `part` is in `text`, in code points, which is how Python counts."""
+    return {"start": text.index(part), "end": text.index(part) + len(part)}
+
+
+def source(n: int, identity: str, text: str, body: str, **more: Any) -> dict[str, Any]:
+    return {
+        "n": n,
+        "document_id": identity,
+        "uri": f"handbook/{identity}",
+        "title": identity.title(),
+        "chunk_id": str(n),
+        "text": text,
+        "score": 0.0328 / n,
+        "heading": ["People", "Leave"],
+        "page": 3,
+        **span(body, text),
+        **more,
+    }
+
+
+def citation(n: int, identity: str, quote: str, body: str) -> dict[str, Any]:
+    uri = f"handbook/{identity}"
+    return {
+        "n": n,
+        "document_id": identity,
+        "uri": uri,
+        "chunk_id": str(n),
+        "quote": quote,
+        **span(body, quote),
+    }
+
+
+TIMINGS = {
+    "embed": 0.9,
+    "dense": 0.7,
+    "lexical": 2.1,
+    "fuse": 0.1,
+    "fetch": 0.6,
+    "context": 0.4,
+    "first_token": 180.0,
+    "generate": 640.0,
+    "total": 646.0,
+}
+OTHER = "A plain second document about images and text."
+DOCUMENTS = {"leave/2026?.md": TEXT, "images.md": OTHER}
+SOURCES = [
+    source(1, "leave/2026?.md", PASSAGE, TEXT),
+    source(2, "images.md", OTHER, OTHER),
+    source(3, "images.md", "second document", OTHER, page=None, heading=[]),
+]
+
+
+@dataclass(slots=True)
+class Canned:
+    """The API with canned answers; a test changes these fields to change its behaviour."""
+
+    key: str | None = None
+    pause_s: float = 0.01
+    num_documents: int = 3
+    collections: list[str] = field(default_factory=lambda: ["default"])
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    queries: list[dict[str, Any]] = field(default_factory=list)
+    uploads: list[tuple[str, str, int]] = field(default_factory=list)
+    listings: list[dict[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        now = time.time()
+        states = [("searchable", None), ("failed", "encrypted: a password is needed to open it")]
+        for i in range(self.num_documents):
+            state, error = states[1] if i % 97 == 1 else states[0]
+            self.rows.append(self.row(f"file-{i:04d}.md", state, error=error, updated_at=now - i))
+
+    def row(self, identity: str, state: str, **more: Any) -> dict[str, Any]:
+        row = {
+            "id": identity,
+            "uri": f"handbook/{identity}",
+            "title": f"Handbook page {identity}",
+            "collection": "default",
+            "state": state,
+            "error": None,
+            "num_chunks": 7 if state == "searchable" else 0,
+            "updated_at": 0.0,
+            "media_type": "text/markdown",
+            "groups": ["public"],
+            **more,
+        }
+        stamp = datetime.fromtimestamp(row["updated_at"] or time.time(), UTC)
+        return row | {"updated_at": stamp.isoformat()}
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/", self.index),
+                Route("/v1/query", self.query, methods=["POST"]),
+                Route("/v1/feedback", self.rate, methods=["POST"]),
+                Route("/v1/status", self.status),
+                Route("/v1/documents", self.listing),
+                Route("/v1/documents", self.upload, methods=["POST"]),
+                Route("/v1/documents/{id:path}", self.read),
+                Route("/v1/documents/{id:path}", self.delete, methods=["DELETE"]),
+                Mount("/static", StaticFiles(directory=STATIC)),
+            ],
+            middleware=[Middleware(Guard, canned=self)],
+        )
+
+    async def index(self, request: Request) -> Response:
+        return HTMLResponse(index_html())
+
+    async def status(self, request: Request) -> Response:
+        states: dict[str, int] = {}
+        for row in self.rows:
+            states[row["state"]] = states.get(row["state"], 0) + 1
+        return JSONResponse(
+            {
+                "version": "0.1.0",
+                "snapshot": len(self.rows),
+                "num_documents": len(self.rows),
+                "num_chunks": sum(row["num_chunks"] for row in self.rows),
+                "states": states,
+                "collections": self.collections,
+                "embedder": "all-MiniLM-L6-v2 int8",
+                "generator": "extractive",
+                "watching": ["handbook"],
+                "examples": ["How many days of leave do I get?"] if self.rows else [],
+            }
+        )
+
+    async def listing(self, request: Request) -> Response:
+        asked = dict(request.query_params)
+        self.listings.append(asked)
+        rows = [r for r in self.rows if asked.get("state") in (None, r["state"])]
+        rows = [r for r in rows if r["id"] > asked.get("after", "")]
+        limit = int(asked.get("limit", 100))
+        more = rows[limit - 1]["id"] if len(rows) > limit else None
+        return JSONResponse({"documents": rows[:limit], "next": more})
+
+    async def read(self, request: Request) -> Response:
+        identity = request.path_params["id"]
+        if identity in self.texts:
+            row = self.row(identity, "searchable")
+            return JSONResponse(row | {"text": self.texts[identity]})
+        for row in self.rows:
+            if row["id"] == identity:
+                return JSONResponse(row | {"text": "" if row["error"] else f"Text of {identity}"})
+        return error(404, "not_found", f"no document {identity!r}")
+
+    async def delete(self, request: Request) -> Response:
+        self.rows = [row for row in self.rows if row["id"] != request.path_params["id"]]
+        return JSONResponse({"deleted": True, "snapshot": len(self.rows)})
+
+    async def upload(self, request: Request) -> Response:
+        async with request.form() as form:
+            part = form["files"]
+            assert isinstance(part, UploadFile)
+            name = part.filename or ""
+            self.uploads.append((name, str(form.get("collection", "")), part.size or 0))
+        if name.endswith(".exe"):
+            return error(415, "unsupported", f"{name!r} is a program, not a document")
+        row = self.row(name, "parsing")
+        self.rows.insert(0, row)
+        return JSONResponse({"documents": [row], "snapshot": len(self.rows)}, 202)
+
+    async def rate(self, request: Request) -> Response:
+        self.feedback.append(await request.json())
+        return JSONResponse({"ok": True})
+
+    async def query(self, request: Request) -> Response:
+        body = await request.json()
+        self.queries.append(body)
+        if "busy" in body["query"]:
+            return error(503, "overloaded", "All permits are taken.", retry_after_s=7)
+        return StreamingResponse(self.events(body["query"]), media_type="text/event-stream")
+
+    async def events(self, question: str) -> AsyncIterator[bytes]:
+        unanswerable = "unanswerable" in question
+        answer = "The documents don't tell." if unanswerable else ANSWER
+        yield event("sources", {"sources": SOURCES})
+        for i in range(0, len(answer), 4):
+            await asyncio.sleep(self.pause_s)
+            yield event("token", {"text": answer[i : i + 4]})
+            if i > 40 and "error" in question:
+                yield event("error", {"code": "upstream", "message": "The model stalled."})
+                return
+            if i > 40 and "drop" in question:
+                raise ConnectionError("dropped on purpose")
+            if i > 40 and "endless" in question:
+                await asyncio.sleep(30)
+        yield event("done", self.done(answer, answerable=not unanswerable))
+
+    def done(self, answer: str, *, answerable: bool) -> dict[str, Any]:
+        first = [citation(1, "leave/2026?.md", q, TEXT) for q in (QUOTE, SECOND)]
+        return {
+            "id": "answer-1",
+            "answer": answer,
+            "answerable": answerable,
+            "citations": [*first, citation(2, "images.md", OTHER, OTHER)] if answerable else [],
+            "sources": SOURCES,
+            "unsupported": [span(answer, "The moon is made of cheese.")] if answerable else [],
+            "usage": {
+                "timings_ms": TIMINGS,
+                "prompt_tokens": 812,
+                "completion_tokens": 64,
+                "model": "extractive",
+            },
+            "cache": "miss",
+            "bundle": "base",
+            "snapshot": 41,
+            "degraded": [] if answerable else ["lexical_timeout"],
+        }
+
+
+class Guard:
+    """Checks the key where one is set, and sends the strict policy that the real server sends."""
+
+    def __init__(self, app: ASGIApp, canned: Canned) -> None:
+        self.app, self.canned = app, canned
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = (b"content-security-policy", b"default-src 'self'")
+                message["headers"] = [*message["headers"], policy]
+            await send(message)
+
+        given = dict(scope.get("headers", [])).get(b"authorization", b"").decode()
+        wanted = f"Bearer {self.canned.key}"
+        if self.canned.key and scope["path"].startswith("/v1/") and given != wanted:
+            refusal = error(401, "unauthorized", "an API key is needed")
+            await refusal(scope, receive, guarded)
+            return
+        await self.app(scope, receive, guarded)
+
+
+def event(name: str, data: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def error(status: int, code: str, message: str, **more: Any) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": message, **more}}, status)
+
+
+@pytest.fixture
+def serve_canned(serving: Callable[..., Any]) -> Iterator[Callable[..., tuple[Canned, str]]]:
+    """Return a function that serves a `Canned` with the given fields: (canned, address)."""
+    with ExitStack() as stack:
+
+        def serve(**fields: Any) -> tuple[Canned, str]:
+            canned = Canned(**fields)
+            return canned, stack.enter_context(serving(canned.app()))
+
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def cited() -> dict[str, str]:
+    """The document text, the answer, and the two quotes that the canned answer rests on."""
+    return {"text": TEXT, "answer": ANSWER, "first": QUOTE, "second": SECOND}
