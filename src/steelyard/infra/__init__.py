@@ -1,0 +1,1 @@
+"""The cellar: what touches threads, disks, processes, networks and model files."""

@@ -1,0 +1,35 @@
+"""Merging rankings."""
+
+from collections.abc import Sequence
+
+from steelyard.core.errors import InputError
+from steelyard.core.ranking import Hit, Ranking
+
+RRF_K = 60  # Cormack, Clarke & Buettcher's choice
+
+
+def fuse_rrf(
+    rankings: Sequence[Ranking], *, k: int = RRF_K, weights: Sequence[float] | None = None
+) -> Ranking:
+    """Merge rankings by reciprocal rank fusion.
+
+    The chunk at rank r of a ranking (first = 1) earns weight / (k + r); earnings add up.
+    Weights default to 1.
+
+    Raises:
+        InputError: no ranking was given, `k` is negative, or the weights do not match.
+
+    Source: Cormack, Clarke & Buettcher, SIGIR 2009; k = 60 is their choice.
+    """
+    if not rankings:
+        raise InputError("fuse_rrf needs at least one ranking, got none")
+    if k < 0:
+        raise InputError(f"fuse_rrf needs k >= 0, got {k}")
+    if weights is not None and len(weights) != len(rankings):
+        raise InputError(f"fuse_rrf got {len(weights)} weights for {len(rankings)} rankings")
+    earned: dict[int, float] = {}
+    for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
+        for rank, hit in enumerate(ranking.hits, start=1):
+            earned[hit.chunk_id] = earned.get(hit.chunk_id, 0.0) + weight / (k + rank)
+    best = sorted(earned.items(), key=lambda item: (-item[1], item[0]))
+    return Ranking(tuple(Hit(chunk_id, score) for chunk_id, score in best))
