@@ -1,0 +1,79 @@
+"""The HTTP door: `build(app)` returns the ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from steelyard import ui
+from steelyard.app import App
+from steelyard.core.errors import SetupError, SteelyardError
+from steelyard.flows.work import Ended
+from steelyard.server.auth import Door, LocalOnly, is_loopback
+from steelyard.server.errors import on_bug, on_http_error, on_steelyard_error
+from steelyard.server.live import Live
+from steelyard.server.metrics import Metrics
+from steelyard.server.openapi import ENDPOINTS, openapi
+from steelyard.server.operations import dumps
+from steelyard.server.watch import Observed, watch_loop_lag
+
+__all__ = ["build"]
+
+
+def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
+    """Return the ASGI application; while it runs, `paths` are ingested and watched.
+
+    Raises:
+        SetupError: it would listen beyond loopback and there is no API key.
+    """
+    host = app.settings.serve.host
+    local = is_loopback(host)
+    required = not local or bool(app.store.list_keys())
+    if not local and not app.store.list_keys():
+        raise SetupError(
+            f"{host} can be reached from other machines, and the home has no API key; "
+            "run `steelyard keys add NAME --operator` first"
+        )
+    live = Live(app=app, door=Door(app.store, required=required), metrics=Metrics())
+    server = Starlette(
+        routes=[
+            *(Route(e.path, e.handler, methods=[e.method]) for e in ENDPOINTS),
+            Mount("/static", StaticFiles(directory=ui.STATIC)),
+        ],
+        exception_handlers={
+            SteelyardError: on_steelyard_error,
+            HTTPException: on_http_error,
+            Exception: on_bug,
+        },
+        middleware=[
+            Middleware(LocalOnly, active=not required),
+            Middleware(Observed, metrics=live.metrics),
+        ],
+        lifespan=_lifespan(live, list(paths)),
+    )
+    server.state.live = live
+    server.state.openapi = dumps(openapi())
+    return server
+
+
+def _lifespan(live: Live, paths: list[str]):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        def count(ended: Ended) -> None:
+            live.metrics.ingested("unchanged" if ended.unchanged else ended.state.value)
+
+        live.app.work.listen(count)
+        lag = asyncio.create_task(watch_loop_lag(live.metrics))
+        try:
+            async with live.app.working(paths):
+                yield
+        finally:
+            lag.cancel()
+            await asyncio.gather(lag, return_exceptions=True)
+
+    return lifespan

@@ -1,0 +1,364 @@
+"""Settings → live parts → flows: the only place that names concrete classes.
+
+Parts are made when they are first used, so that listing documents loads no model.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from steelyard.chunk import CHUNKER_VERSION, StructureChunker
+from steelyard.core.chat import Answer
+from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
+from steelyard.core.errors import SteelyardError
+from steelyard.core.protocols import Embedder, Generator
+from steelyard.core.ranking import Query
+from steelyard.embed import HashingEmbedder
+from steelyard.flows.answer import Answering
+from steelyard.flows.follow import Vanished, follow_files, follow_truth
+from steelyard.flows.ingest import Ingest, Recipe
+from steelyard.flows.library import Library, Synced
+from steelyard.flows.sources import path_of, resolve_roots
+from steelyard.flows.work import Ended, Work
+from steelyard.generate import (
+    PROMPT_ID,
+    ExtractiveGenerator,
+    GgufGenerator,
+    OpenAIGenerator,
+    cite,
+    discover_local,
+)
+from steelyard.index import Shadows
+from steelyard.infra.concurrent import Workers, compute
+from steelyard.parse import PARSER_VERSION, FileParser
+from steelyard.retrieve import Retriever
+from steelyard.settings import Loaded, load_settings
+from steelyard.store import Store, text_hash
+from steelyard.version import __version__
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+HASHING = "hashing"  # embed.model: the embedder without weights, for tests and tiny machines
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    version: str
+    snapshot: int
+    num_documents: int
+    num_chunks: int
+    states: Mapping[str, int]
+    collections: Sequence[str]
+    embedder: str
+    generator: str
+    watching: Sequence[str]
+
+
+def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
+    """Open or create a home.
+
+    Raises:
+        SetupError: the settings are wrong, or the home cannot be opened; says what to do.
+    """
+    return App(home.expanduser().absolute(), load_settings(home, flags=flags))
+
+
+class App:
+    """One open home. Not async itself; `working` runs the background tasks of a server."""
+
+    def __init__(self, home: Path, loaded: Loaded) -> None:
+        self.home = home
+        self.settings = loaded.settings
+        self.store = Store.open(home / "steelyard.db")
+        self.workers = Workers()
+        self.work = Work()
+        self._vanished = Vanished()
+        self._roots: list[Path] = []
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        made = self._make_embedder()
+        self.store.claim_embedder(made.fingerprint, made.dim)
+        return made
+
+    def _make_embedder(self) -> Embedder:
+        if self.settings.embed.model == HASHING:
+            return HashingEmbedder()
+        from steelyard.embed.bert import BertEmbedder  # loads the runtime
+
+        return BertEmbedder(self.settings.embed)
+
+    @cached_property
+    def index(self) -> Shadows:
+        embedder = self.embedder
+        return Shadows.open(
+            self.home / "index",
+            self.store,
+            dim=embedder.dim,
+            fingerprint=embedder.fingerprint,
+            options=self.settings.index,
+        )
+
+    @cached_property
+    def parser(self) -> FileParser:
+        return FileParser(self.settings.parse)
+
+    @cached_property
+    def library(self) -> Library:
+        return Library(
+            store=self.store,
+            work=self.work,
+            workers=self.workers,
+            inbox=self.home / "inbox",
+            recipe=lambda: self.recipe.name,
+        )
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        def is_gone(chunk: StoredChunk) -> bool:
+            return self._vanished(chunk.uri)
+
+        return Retriever(
+            embedder=self.embedder,
+            index=self.index,
+            reader=self.store,
+            pool=self.workers.query,
+            options=self.settings.retrieve,
+            is_gone=is_gone,
+        )
+
+    @cached_property
+    def extractive(self) -> Generator:
+        return ExtractiveGenerator(self.embedder)
+
+    @cached_property
+    def generator(self) -> Generator:
+        llm = self.settings.llm
+        if llm.gguf:
+            return GgufGenerator(llm, tokenizer=self.embedder.tokenizer)
+        if llm.url:
+            return OpenAIGenerator(llm, tokenizer=self.embedder.tokenizer)
+        return self.extractive
+
+    @cached_property
+    def answering(self) -> Answering:
+        generator = self.generator
+        return Answering(
+            retriever=self.retriever,
+            generator=generator,
+            fallback=None if generator is self.extractive else self.extractive,
+            cite=cite,
+            bundle=self.bundle,
+            keep=self._keep_answer,
+        )
+
+    def _keep_answer(self, query: Query, answer: Answer) -> None:
+        """Log an answer without making anybody wait for the disk."""
+
+        def write() -> None:
+            try:
+                self.store.log_answer(query, answer)
+            except SteelyardError as error:
+                log.warning("answer_not_logged reason=%s", error)
+
+        self.workers.query.submit(write)
+
+    @cached_property
+    def bundle(self) -> str:
+        """Names everything that shapes an answer, except the documents."""
+        parts = (self.recipe.name, PROMPT_ID, self.generator.model)
+        return "b" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        chunk = self.settings.chunk
+        parts = (PARSER_VERSION, CHUNKER_VERSION, repr(chunk), self.embedder.fingerprint)
+        return Recipe(
+            name=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
+            parser=self.parser,
+            chunker=StructureChunker(self.embedder.tokenizer, chunk),
+            embedder=self.embedder,
+        )
+
+    def close(self) -> None:
+        """Save the index, stop every worker, and close the home."""
+        made = self.__dict__
+        self.workers.close()
+        for name in ("parser", "index"):
+            if name in made:
+                made[name].close()
+        self.store.close()
+
+    @asynccontextmanager
+    async def working(self, paths: Sequence[str | Path] = ()) -> AsyncIterator[None]:
+        """Run what a server needs in the background; `paths` are ingested and watched.
+
+        Raises:
+            InputError: a path does not exist.
+        """
+        roots = resolve_roots(paths)
+        await asyncio.gather(
+            compute(self.workers.query, lambda: self.retriever),
+            compute(self.workers.ingest, lambda: self.parser),
+        )
+        self._roots = roots
+        self._vanished.watch(roots, path_of)
+        jobs = [
+            self._keep_ingesting(),
+            follow_truth(self.store, self.index, self.workers),
+            self._keep_up(roots),
+        ]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close connections and child processes of the language model; before `close`."""
+        generator = self.__dict__.get("generator")
+        if isinstance(generator, OpenAIGenerator | GgufGenerator):
+            await generator.aclose()
+
+    async def _keep_ingesting(self) -> None:
+        """Run the pipeline; when the home cannot be written, say why and try again."""
+        ingest = self._ingest()
+        while True:
+            try:
+                await ingest.run()
+            except SteelyardError as error:
+                log.error("ingest_paused retry_s=%s reason=%s", RETRY_S, error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _keep_up(self, roots: Sequence[Path]) -> None:
+        """Go on with what a crash left behind, then ingest and watch the given paths."""
+        await self.library.resume()
+        if not roots:
+            return
+        exclude = [self.home]
+        watching = asyncio.create_task(
+            follow_files(self.library, roots, collection=DEFAULT_COLLECTION, exclude=exclude)
+        )
+        try:
+            await self.library.sync(roots, collection=DEFAULT_COLLECTION, exclude=exclude)
+            await watching
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def add_paths(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        groups: tuple[str, ...] = (PUBLIC_GROUP,),
+        on_end: Callable[[Ended], None] = lambda _: None,
+    ) -> Synced:
+        """Ingest files and folders beside running work; return when each has ended."""
+        roots = resolve_roots(paths)
+        self.work.listen(on_end)
+        try:
+            synced = await self.library.sync(
+                roots, collection=collection, groups=groups, exclude=[self.home]
+            )
+            await self.work.settled(synced.tickets)
+        finally:
+            self.work.unlisten(on_end)
+        await compute(self.workers.ingest, self.index.refresh)
+        return synced
+
+    async def ingest_once(self, paths: Sequence[str | Path], **options: Any) -> Synced:
+        """Ingest files and folders, and what an interrupted run left, with no server running.
+
+        Raises:
+            SetupError, Overloaded: the home cannot be written; nothing is lost.
+        """
+        ingest = asyncio.create_task(self._ingest().run())
+
+        async def everything() -> Synced:
+            await self.library.resume()
+            synced = await self.add_paths(paths, **options)
+            await self.work.drained()
+            return synced
+
+        job = asyncio.create_task(everything())
+        try:
+            await asyncio.wait([job, ingest], return_when=asyncio.FIRST_COMPLETED)
+            if not job.done():
+                await ingest  # raises what stopped it
+            return await job
+        finally:
+            for task in (job, ingest):
+                task.cancel()
+            await asyncio.gather(job, ingest, return_exceptions=True)
+
+    def reembed(self, on_progress: Callable[[int], None] = lambda _: None) -> int:
+        """Embed every chunk with the configured model and hand the home over to it.
+
+        Return how many were embedded; an interrupted run goes on where it was.
+        """
+        embedder = self._make_embedder()
+        after, done = -1, 0
+        while batch := self.store.unembedded(embedder.fingerprint, after=after, limit=256):
+            texts = [chunk.text for chunk in batch]
+            vectors = embedder.embed_passages(texts)
+            hashes = [text_hash(text) for text in texts]
+            self.store.remember_embeddings(hashes, vectors, embedder.fingerprint)
+            after, done = batch[-1].chunk_id, done + len(batch)
+            on_progress(done)
+        self.store.reset_embedder(embedder.fingerprint, embedder.dim)
+        return done
+
+    def _ingest(self) -> Ingest:
+        return Ingest(
+            store=self.store,
+            recipe=self.recipe,
+            index=self.index,
+            workers=self.workers,
+            work=self.work,
+            inbox=self.home / "inbox",
+        )
+
+    async def status(self) -> Status:
+        counts = await compute(self.workers.query, self.store.counts)
+        return Status(
+            version=__version__,
+            snapshot=self.index.view().seq,
+            num_documents=sum(counts.by_state.values()),
+            num_chunks=counts.chunks,
+            states={state.value: number for state, number in counts.by_state.items()},
+            collections=await compute(self.workers.query, self.store.collections),
+            embedder=self.settings.embed.model,
+            generator=self.generator.model,
+            watching=[str(root) for root in self._roots],
+        )
+
+    async def not_ready(self) -> list[str]:
+        """Name what a question would have to wait for; empty when ready."""
+        missing = [name for name in ("embedder", "index") if name not in self.__dict__]
+        if not missing and self.index.view().seq < self.store.last_seq():
+            missing.append("index behind")
+        return missing
+
+    async def offers(self) -> list[str]:
+        """Return hints about language models that run on this machine and are not used."""
+        if self.settings.llm.url or self.settings.llm.gguf:
+            return []
+        found = await discover_local()
+        return [
+            f"found {one.name} at {one.url}: answer with it by "
+            f"--llm-url {one.url} --llm-model {one.models[0]}"
+            for one in found
+            if one.models
+        ]

@@ -1,0 +1,39 @@
+"""The program: which verbs there are."""
+
+from typing import Annotated
+
+import typer
+
+from steelyard.cli import commands, manage, serving
+from steelyard.cli.options import Home
+from steelyard.version import __version__
+
+program = typer.Typer(
+    name="steelyard",
+    help="Ask your documents: cited answers from your own files, measured and fast.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+program.command()(serving.serve)
+program.command()(commands.ingest)
+program.command()(commands.ask)
+program.command()(commands.search)
+program.add_typer(manage.documents, name="documents")
+program.add_typer(manage.keys, name="keys")
+program.command()(manage.settings)
+
+
+@program.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    home: Home = None,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    ctx.obj = home
+    if version:
+        typer.echo(f"steelyard {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit

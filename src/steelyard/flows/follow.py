@@ -1,0 +1,92 @@
+"""Keeping up: with watched files as they change, and with what other processes write."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import watchfiles
+
+from steelyard.core.protocols import Index
+from steelyard.flows.library import Library
+from steelyard.flows.sources import belongs
+from steelyard.infra.concurrent import Workers, compute
+from steelyard.store import Store
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_MS = 40  # how long a burst of file events is gathered
+STEP_MS = 10
+POLL_S = 0.05  # how often another process's commits are looked for: microseconds each
+RESYNC_S = 300.0  # a full look, in case the system dropped events
+
+
+async def follow_files(
+    library: Library,
+    roots: Sequence[Path],
+    *,
+    collection: str,
+    exclude: Sequence[Path],
+) -> None:
+    """Submit what changes under `roots` and delete what vanishes, until cancelled."""
+    folders = {root if root.is_dir() else root.parent for root in roots}
+    changes = watchfiles.awatch(
+        *folders,
+        debounce=DEBOUNCE_MS,
+        step=STEP_MS,
+        watch_filter=None,
+        recursive=True,
+        rust_timeout=1000,
+        yield_on_timeout=True,
+    )
+    loop = asyncio.get_running_loop()
+    next_resync = loop.time() + RESYNC_S
+    async for batch in changes:
+        paths = {Path(path) for _, path in batch}
+        touched = [path for path in paths if belongs(path, roots, exclude=exclude)]
+        if any(path.is_dir() for path in touched) or loop.time() > next_resync:
+            next_resync = loop.time() + RESYNC_S
+            await library.sync(roots, collection=collection, exclude=exclude)
+        elif touched:
+            await library.touched(touched, collection=collection)
+
+
+async def follow_truth(store: Store, index: Index, workers: Workers) -> None:
+    """Bring the index up to what any process committed, until cancelled."""
+    seen = None
+    while True:
+        version = store.data_version()
+        if version != seen:
+            seen = version
+            if index.view().seq != store.last_seq():
+                try:
+                    await compute(workers.ingest, index.refresh)
+                except Exception:  # a shadow may lag, never stop the server
+                    log.exception("refresh_failed")
+                    await asyncio.sleep(1.0)
+                    seen = None
+        await asyncio.sleep(POLL_S)
+
+
+class Vanished:
+    """Tells at read time that a watched file is gone, before its event has arrived.
+
+    Only for files under `roots`: elsewhere a missing file says nothing (a home may be moved).
+    """
+
+    def __init__(self) -> None:
+        self._prefixes: tuple[str, ...] = ()
+        self._path_of: Callable[[str], Path | None] | None = None
+
+    def watch(self, roots: Sequence[Path], path_of: Callable[[str], Path | None]) -> None:
+        self._prefixes = tuple(str(root) for root in roots)
+        self._path_of = path_of
+
+    def __call__(self, uri: str) -> bool:
+        if not self._prefixes or self._path_of is None or not uri.startswith("file://"):
+            return False
+        path = self._path_of(uri)
+        return (
+            path is not None and str(path).startswith(self._prefixes) and not os.path.exists(path)
+        )

@@ -1,0 +1,234 @@
+"""A document's way: bytes → text → chunks → embeddings → one committed transaction → the index."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.documents import Chunk, Document, State
+from steelyard.core.errors import InputError, ParseError, SteelyardError
+from steelyard.core.protocols import Chunker, Embedder, Index, Parser
+from steelyard.flows.work import Ended, Work
+from steelyard.infra.concurrent import Workers, compute
+from steelyard.store import Pending, Replacement, Store, text_hash
+
+log = logging.getLogger(__name__)
+
+NUM_PREPARING = 2  # documents read, parsed and chunked at once
+PREPARED_AHEAD = 4  # prepared documents waiting for the encoder: bounds memory
+BATCH_CHUNKS = 128  # chunks embedded, then committed together
+SLICE_CHUNKS = 256  # a long document's vectors are kept in slices, so that a crash loses few
+SKIP_CODES = frozenset({"unsupported", "empty", "too_large"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What turns bytes into embedded chunks; under another `name`, unchanged files are read
+    again."""
+
+    name: str
+    parser: Parser
+    chunker: Chunker
+    embedder: Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    job: Pending
+    document: Document
+    chunks: list[Chunk]
+
+
+class _Unreadable(Exception):
+    """A document that ends without being served; `sha256` recognises the same bytes again."""
+
+    def __init__(self, error: SteelyardError, sha256: str) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.sha256 = sha256
+
+
+class Ingest:
+    """The pipeline: some documents are prepared ahead while one batch is embedded."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        recipe: Recipe,
+        index: Index,
+        workers: Workers,
+        work: Work,
+        inbox: Path,
+    ) -> None:
+        """Files in `inbox` are ours, and are removed when their document has ended."""
+        self._store = store
+        self._recipe = recipe
+        self._index = index
+        self._workers = workers
+        self._work = work
+        self._inbox = inbox
+        self._prepared: asyncio.Queue[_Prepared] = asyncio.Queue(PREPARED_AHEAD)
+
+    async def run(self) -> None:
+        """Work until cancelled.
+
+        Raises:
+            SetupError, Overloaded: the home cannot be written (a full disk, a lock). Nothing is
+                lost: run it again to go on.
+        """
+        tasks = [asyncio.create_task(self._prepare_all()) for _ in range(NUM_PREPARING)]
+        tasks.append(asyncio.create_task(self._commit_all()))
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _prepare_all(self) -> None:
+        while True:
+            job = await self._work.take()
+            try:
+                prepared = await compute(self._workers.ingest, self._prepare, job)
+            except _Unreadable as unreadable:
+                await self._end_badly(job, unreadable.error, unreadable.sha256)
+            except InputError as error:
+                await self._end_badly(job, error)
+            except (SteelyardError, asyncio.CancelledError):
+                self._work.put_back(job)
+                raise
+            except Exception as error:  # a bug that one file meets must not stop the others
+                log.exception("ingest_bug uri=%s", job.submission.uri)
+                bug = ParseError(f"{type(error).__name__} while reading: {error}", code="crashed")
+                await self._end_badly(job, bug)
+            else:
+                if prepared is None:
+                    self._end(job, State.SEARCHABLE, unchanged=True)
+                else:
+                    await self._prepared.put(prepared)
+
+    def _prepare(self, job: Pending) -> _Prepared | None:
+        """Read, parse and chunk one document; None if it ended with the same bytes before."""
+        submission = job.submission
+        content = _read(submission.path)
+        sha256 = hashlib.sha256(content).hexdigest()
+        same = self._store.unchanged(submission, sha256=sha256, recipe=self._recipe.name)
+        if same and self._store.keep(job.ticket):
+            return None
+        self._store.set_state(job.ticket, State.PARSING)
+        try:
+            parsed = self._recipe.parser.parse(content, filename=Path(submission.path or "").name)
+            if submission.title:
+                parsed = replace(parsed, title=submission.title)
+            chunks = self._recipe.chunker.chunk(parsed)
+            if not chunks:
+                raise ParseError("there is no text in it", code="empty")
+        except InputError as error:
+            raise _Unreadable(error, sha256) from error
+        self._store.set_state(job.ticket, State.EMBEDDING)
+        document = Document(
+            id=submission.id,
+            uri=submission.uri,
+            title=parsed.title,
+            text=parsed.text,
+            blocks=parsed.blocks,
+            media_type=parsed.media_type,
+            metadata={**parsed.metadata, **submission.metadata},
+            groups=submission.groups,
+            collection=submission.collection,
+            sha256=sha256,
+        )
+        return _Prepared(job, document, chunks)
+
+    async def _commit_all(self) -> None:
+        while True:
+            batch = [await self._prepared.get()]
+            while sum(len(one.chunks) for one in batch) < BATCH_CHUNKS:
+                try:
+                    batch.append(self._prepared.get_nowait())
+                except asyncio.QueueEmpty:
+                    break
+            try:
+                superseded = await compute(self._workers.ingest, self._commit, batch)
+            except InputError as error:
+                for one in batch:
+                    await self._end_badly(one.job, error)
+            except (SteelyardError, asyncio.CancelledError):
+                for one in batch:
+                    self._work.put_back(one.job)
+                raise
+            else:
+                for one in batch:
+                    late = one.job.ticket in superseded
+                    self._end(
+                        one.job,
+                        State.SEARCHABLE,
+                        num_chunks=0 if late else len(one.chunks),
+                        superseded=late,
+                    )
+
+    def _commit(self, batch: Sequence[_Prepared]) -> set[object]:
+        """Embed and commit a batch, bring the index up to it, and return void tickets."""
+        replacements = [
+            Replacement(
+                document=one.document,
+                chunks=one.chunks,
+                vectors=self._embed([c.embedded_text(one.document.title) for c in one.chunks]),
+                recipe=self._recipe.name,
+                ticket=one.job.ticket,
+            )
+            for one in batch
+        ]
+        commit = self._store.replace_many(replacements)
+        self._index.refresh()
+        return set(commit.superseded)
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one row per text; what was ever embedded comes from the store."""
+        by_hash = {text_hash(text): text for text in texts}
+        fingerprint = self._recipe.embedder.fingerprint
+        known = self._store.cached_embeddings(list(by_hash), fingerprint)
+        missing = [digest for digest in by_hash if digest not in known]
+        for begin in range(0, len(missing), SLICE_CHUNKS):
+            fresh = missing[begin : begin + SLICE_CHUNKS]
+            vectors = self._recipe.embedder.embed_passages([by_hash[digest] for digest in fresh])
+            if len(missing) > SLICE_CHUNKS:
+                self._store.remember_embeddings(fresh, vectors, fingerprint)
+            known.update(zip(fresh, vectors.astype(np.float16), strict=True))
+        return np.stack([known[text_hash(text)] for text in texts]).astype(np.float32)
+
+    async def _end_badly(self, job: Pending, error: SteelyardError, sha256: str = "") -> None:
+        skipped = error.code in SKIP_CODES
+        settle = self._store.skip if skipped else self._store.fail
+        counted = await compute(
+            self._workers.ingest,
+            settle,
+            job.ticket,
+            error.message,
+            sha256=sha256,
+            recipe=self._recipe.name,
+        )
+        state = State.SKIPPED if skipped else State.FAILED
+        self._end(job, state, error=error.message, superseded=not counted)
+
+    def _end(self, job: Pending, state: State, **details: object) -> None:
+        path = Path(job.submission.path or "")
+        if path.parent == self._inbox:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        self._work.end(Ended(job.ticket, job.submission.uri, state, **details))  # type: ignore[arg-type]
+
+
+def _read(path: str | None) -> bytes:
+    """Raises ParseError(code="unreadable"): the bytes are not there, or not for us."""
+    try:
+        return Path(path or "").read_bytes()
+    except OSError as error:
+        raise ParseError(f"cannot be read: {error.strerror or error}", code="unreadable") from error

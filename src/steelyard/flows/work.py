@@ -1,0 +1,85 @@
+"""The queue between those who submit documents and the pipeline that reads them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from steelyard.core.documents import State
+from steelyard.store import Pending, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A submission's end, as told to whoever watches.
+
+    `unchanged`: the served version is the same, nothing was done. `superseded`: a newer
+    submission of the same document is on its way, or the document was deleted.
+    """
+
+    ticket: Ticket
+    uri: str
+    state: State
+    error: str | None = None
+    num_chunks: int = 0
+    unchanged: bool = False
+    superseded: bool = False
+
+
+class Work:
+    """Lives on one event loop; every method is called there."""
+
+    def __init__(self) -> None:
+        self.num_submitted = 0
+        self.num_ended = 0
+        self._order = count()
+        self._queue: asyncio.PriorityQueue[tuple[int, int, Pending]] = asyncio.PriorityQueue()
+        self._open: dict[Ticket, asyncio.Event] = {}
+        self._listeners: list[Callable[[Ended], None]] = []
+
+    def listen(self, listener: Callable[[Ended], None]) -> None:
+        self._listeners.append(listener)
+
+    def unlisten(self, listener: Callable[[Ended], None]) -> None:
+        self._listeners.remove(listener)
+
+    def add(self, jobs: Sequence[Pending], *, urgent: bool = False) -> None:
+        """Queue submissions; urgent ones (an edited file, an upload) pass a long backlog."""
+        for job in jobs:
+            self.num_submitted += 1
+            self._open[job.ticket] = asyncio.Event()
+            self._queue.put_nowait((0 if urgent else 1, next(self._order), job))
+
+    def put_back(self, job: Pending) -> None:
+        """Queue a taken job again: it was not its fault."""
+        self._queue.put_nowait((0, next(self._order), job))
+
+    def skip_unchanged(self, uri: str) -> None:
+        """Tell listeners of a document that was not even submitted."""
+        self.num_submitted += 1
+        nobody = Ticket(collection="", id="", version=0)
+        self.end(Ended(nobody, uri, State.SEARCHABLE, unchanged=True))
+
+    async def take(self) -> Pending:
+        _, _, job = await self._queue.get()
+        return job
+
+    def end(self, ended: Ended) -> None:
+        self.num_ended += 1
+        event = self._open.pop(ended.ticket, None)
+        if event is not None:
+            event.set()
+        for listener in tuple(self._listeners):
+            listener(ended)
+
+    async def settled(self, tickets: Sequence[Ticket]) -> None:
+        """Wait until each of these submissions has ended; unknown ones have."""
+        for ticket in tickets:
+            event = self._open.get(ticket)
+            if event is not None:
+                await event.wait()
+
+    async def drained(self) -> None:
+        """Wait until nothing is open."""
+        while self._open:
+            await self.settled(list(self._open))

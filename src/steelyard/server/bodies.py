@@ -1,0 +1,184 @@
+"""What comes in and goes out over HTTP; converted to and from our own words at once."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from steelyard.core.chat import Answer, Passage
+from steelyard.core.documents import DEFAULT_COLLECTION, DocumentRow, MetadataValue
+from steelyard.core.ranking import Principal, Query, SearchResult
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class Body(BaseModel):
+    """Unknown keys are errors: a misspelt option must not be ignored in silence."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class SearchBody(Body):
+    query: str = Field(description="the question or the words to look for")
+    k: int = Field(10, description="how many hits, 1 to 200")
+    collection: Name = DEFAULT_COLLECTION
+    filter: dict[str, Any] = Field(
+        default_factory=dict,
+        description='metadata, uri or date: {"lang": "en", "updated_at": {"$gte": "2026-01"}}',
+    )
+
+    def to_query(self, principal: Principal) -> Query:
+        return Query(
+            text=self.query,
+            principal=principal,
+            k=self.k,
+            collection=self.collection,
+            filter=self.filter,
+        )
+
+
+class QueryBody(SearchBody):
+    k: int = Field(8, description="how many sources the answer is made from, 1 to 200")
+    stream: bool = Field(False, description="true: server-sent events; false: one JSON object")
+
+
+class DocumentBody(Body):
+    text: str = Field(description="the whole text, Markdown or plain")
+    title: str | None = Field(None, max_length=2000)
+    uri: str | None = Field(None, max_length=4000)
+    metadata: dict[str, MetadataValue] = Field(default_factory=dict)
+    groups: list[Name] | None = Field(None, description='who may read it; ["public"] if left out')
+    collection: Name = DEFAULT_COLLECTION
+
+
+class FeedbackBody(Body):
+    answer_id: Name
+    rating: str = Field(pattern="^(up|down)$")
+    comment: str = Field("", max_length=10_000)
+
+
+class ChatMessageBody(BaseModel):
+    """OpenAI's shape; content is text or a list of parts, of which the text parts count."""
+
+    model_config = ConfigDict(extra="ignore")
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        parts = self.content or []
+        return "\n".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+
+
+class ChatBody(BaseModel):
+    """`/v1/chat/completions`; sampling fields of OpenAI's are accepted and ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    messages: list[ChatMessageBody] = Field(min_length=1)
+    model: str = "steelyard"
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    n: int | None = None
+    collection: Name = DEFAULT_COLLECTION
+    filter: dict[str, Any] = Field(default_factory=dict)
+    k: int = 8
+
+
+class EmbeddingsBody(BaseModel):
+    """`/v1/embeddings`; `encoding_format` is float or base64 (little-endian float32)."""
+
+    model_config = ConfigDict(extra="ignore")
+    input: str | list[str]
+    model: str = ""
+    encoding_format: str = Field("float", pattern="^(float|base64)$")
+
+
+def search_json(result: SearchResult) -> dict[str, Any]:
+    hits = [
+        {
+            "chunk_id": str(found.chunk.chunk_id),
+            "document_id": found.chunk.document_id,
+            "uri": found.chunk.uri,
+            "title": found.chunk.title,
+            "text": found.chunk.text,
+            "start": found.chunk.start,
+            "end": found.chunk.end,
+            "score": found.score,
+            "heading": list(found.chunk.heading),
+            "page": found.chunk.page,
+            "metadata": dict(found.chunk.metadata),
+        }
+        for found in result.found
+    ]
+    return {
+        "hits": hits,
+        "snapshot": result.snapshot,
+        "degraded": list(result.degraded),
+        "usage": {"timings_ms": dict(result.timings_ms)},
+    }
+
+
+def passage_json(passage: Passage) -> dict[str, Any]:
+    return {
+        "n": passage.n,
+        "document_id": passage.document_id,
+        "uri": passage.uri,
+        "title": passage.title,
+        "chunk_id": str(passage.chunk_id),
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+        "score": passage.score,
+        "heading": list(passage.heading),
+        "page": passage.page,
+    }
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    return {
+        "id": answer.id,
+        "answer": answer.text,
+        "answerable": answer.answerable,
+        "citations": [
+            {
+                "n": citation.n,
+                "document_id": citation.document_id,
+                "uri": citation.uri,
+                "chunk_id": str(citation.chunk_id),
+                "start": citation.start,
+                "end": citation.end,
+                "quote": citation.quote,
+            }
+            for citation in answer.citations
+        ],
+        "sources": [passage_json(passage) for passage in answer.sources],
+        "unsupported": [{"start": s.start, "end": s.end} for s in answer.unsupported],
+        "usage": {
+            "timings_ms": dict(answer.usage.timings_ms),
+            "prompt_tokens": answer.usage.prompt_tokens,
+            "completion_tokens": answer.usage.completion_tokens,
+            "model": answer.usage.model,
+        },
+        "cache": answer.cache,
+        "bundle": answer.bundle,
+        "snapshot": answer.snapshot,
+        "degraded": list(answer.degraded),
+    }
+
+
+def document_json(row: DocumentRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "uri": row.uri,
+        "title": row.title,
+        "collection": row.collection,
+        "state": row.state.value,
+        "error": row.error,
+        "num_chunks": row.num_chunks,
+        "updated_at": datetime.fromtimestamp(row.updated_at, UTC).isoformat(),
+        "media_type": row.media_type,
+        "metadata": dict(row.metadata),
+        "groups": list(row.groups),
+    }

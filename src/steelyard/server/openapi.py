@@ -1,0 +1,144 @@
+"""The table of endpoints: routes are made from it, and so is the OpenAPI document."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steelyard.server import documents, openai_api, operations, questions
+from steelyard.server.bodies import (
+    ChatBody,
+    DocumentBody,
+    EmbeddingsBody,
+    FeedbackBody,
+    QueryBody,
+    SearchBody,
+)
+from steelyard.version import __version__
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route; its summary is the first line of the handler's docstring."""
+
+    method: str
+    path: str
+    handler: Handler
+    body: type[BaseModel] | None = None
+    parameters: tuple[str, ...] = ()
+    in_schema: bool = True
+
+    @property
+    def summary(self) -> str:
+        return (self.handler.__doc__ or "").strip().splitlines()[0]
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("POST", "/v1/query", questions.query, QueryBody),
+    Endpoint("POST", "/v1/search", questions.search, SearchBody),
+    Endpoint("POST", "/v1/feedback", questions.feedback, FeedbackBody),
+    Endpoint(
+        "GET",
+        "/v1/documents",
+        documents.listing,
+        parameters=("collection", "state", "after", "limit"),
+    ),
+    Endpoint("POST", "/v1/documents", documents.upload, parameters=("wait",)),
+    Endpoint("PUT", "/v1/documents/{id:path}", documents.put, DocumentBody, ("wait",)),
+    Endpoint("GET", "/v1/documents/{id:path}", documents.read, parameters=("collection",)),
+    Endpoint("DELETE", "/v1/documents/{id:path}", documents.delete, parameters=("collection",)),
+    Endpoint("POST", "/v1/chat/completions", openai_api.chat_completions, ChatBody),
+    Endpoint("POST", "/v1/embeddings", openai_api.embeddings, EmbeddingsBody),
+    Endpoint("GET", "/v1/models", openai_api.models),
+    Endpoint("GET", "/v1/status", operations.status),
+    Endpoint("GET", "/healthz", operations.healthz),
+    Endpoint("GET", "/readyz", operations.readyz),
+    Endpoint("GET", "/metrics", operations.metrics),
+    Endpoint("GET", "/openapi.json", operations.openapi, in_schema=False),
+    Endpoint("GET", "/docs", operations.docs, in_schema=False),
+    Endpoint("GET", "/", operations.page, in_schema=False),
+)
+
+UPLOAD = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["files"],
+            "properties": {
+                "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                "collection": {"type": "string"},
+                "groups": {"type": "string", "description": "comma-separated"},
+            },
+        }
+    }
+}
+ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string", "description": "stable, for programs"},
+                "message": {"type": "string", "description": "for people"},
+                "retry_after_s": {"type": "number"},
+            },
+        }
+    },
+}
+
+
+def openapi(endpoints: Sequence[Endpoint] = ENDPOINTS) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the endpoints."""
+    bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not None]
+    _, schemas = models_json_schema(
+        [(body, "validation") for body in bodies], ref_template="#/components/schemas/{model}"
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        if endpoint.in_schema:
+            path = endpoint.path.replace(":path", "")
+            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Steelyard", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas.get("$defs", {}), "Error": ERROR},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    names = re.findall(r"{(\w+)", endpoint.path)
+    text = {"schema": {"type": "string"}}
+    parameters = [{"name": n, "in": "path", "required": True, **text} for n in names]
+    parameters += [{"name": n, "in": "query", **text} for n in endpoint.parameters]
+    answer = {"application/json": {"schema": {"type": "object"}}}
+    fault = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    operation: dict[str, Any] = {
+        "summary": endpoint.summary,
+        "operationId": endpoint.handler.__name__,
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "done", "content": answer},
+            "4XX": {"description": "the request is wrong", "content": fault},
+            "5XX": {"description": "the server or what it relies on failed", "content": fault},
+        },
+    }
+    if endpoint.body is not None:
+        schema = {"$ref": f"#/components/schemas/{endpoint.body.__name__}"}
+        content: dict[str, Any] = {"application/json": {"schema": schema}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if endpoint.handler is documents.upload:
+        operation["requestBody"] = {"required": True, "content": UPLOAD}
+    return operation

@@ -1,0 +1,95 @@
+"""`/v1/search`, `/v1/query` and `/v1/feedback`."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from steelyard.core.chat import Answer, Done, Failed, Sources, Token
+from steelyard.core.ranking import Query
+from steelyard.retrieve import check_query
+from steelyard.server import sse
+from steelyard.server.bodies import (
+    FeedbackBody,
+    QueryBody,
+    SearchBody,
+    answer_json,
+    passage_json,
+    search_json,
+)
+from steelyard.server.errors import error_json
+from steelyard.server.live import live
+from steelyard.server.requests import read_json
+
+
+async def search(request: Request) -> Response:
+    """Find passages."""
+    here = live(request)
+    principal = here.door.principal(request)
+    body = await read_json(request, SearchBody)
+    result = await here.app.retriever.search(body.to_query(principal))
+    here.metrics.stages({f"search_{k}": v for k, v in result.timings_ms.items()})
+    here.metrics.degraded(result.degraded)
+    return JSONResponse(
+        search_json(result), headers={"Server-Timing": server_timing(result.timings_ms)}
+    )
+
+
+async def query(request: Request) -> Response:
+    """Answer a question with citations; a JSON object, or events when `stream` is true."""
+    here = live(request)
+    principal = here.door.principal(request)
+    body = await read_json(request, QueryBody)
+    asked = body.to_query(principal)
+    check_query(asked)
+    if body.stream:
+        return sse.stream(_events(request, asked))
+    answer = await here.app.answering.answer(asked)
+    count(request, answer)
+    return JSONResponse(
+        answer_json(answer), headers={"Server-Timing": server_timing(answer.usage.timings_ms)}
+    )
+
+
+async def _events(request: Request, asked: Query) -> AsyncIterator[bytes]:
+    async with aclosing(live(request).app.answering.stream(asked)) as events:
+        async for event in events:
+            match event:
+                case Sources(sources):
+                    yield sse.event("sources", {"sources": [passage_json(p) for p in sources]})
+                case Token(text):
+                    yield sse.event("token", {"text": text})
+                case Done(answer):
+                    count(request, answer)
+                    yield sse.event("done", answer_json(answer))
+                case Failed(code, message, retry_after_s):
+                    live(request).metrics.answer("error")
+                    yield sse.event("error", error_json(code, message, retry_after_s)["error"])
+
+
+async def feedback(request: Request) -> Response:
+    """Say whether an answer helped."""
+    here = live(request)
+    principal = here.door.principal(request)
+    body = await read_json(request, FeedbackBody)
+    await here.app.library.add_feedback(
+        body.answer_id, rating=body.rating, comment=body.comment, principal=principal
+    )
+    return JSONResponse({"ok": True})
+
+
+def count(request: Request, answer: Answer) -> None:
+    metrics = live(request).metrics
+    metrics.stages(answer.usage.timings_ms)
+    metrics.degraded(answer.degraded)
+    metrics.answer(
+        "answered" if answer.answerable else "not_in_documents",
+        prompt_tokens=answer.usage.prompt_tokens,
+        completion_tokens=answer.usage.completion_tokens,
+    )
+
+
+def server_timing(timings_ms: Mapping[str, float]) -> str:
+    """Return the stages as a `Server-Timing` header, which browsers show."""
+    return ", ".join(f"{stage};dur={took_ms:.3f}" for stage, took_ms in timings_ms.items())

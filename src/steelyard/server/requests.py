@@ -1,0 +1,79 @@
+"""Reading request bodies within bounds, with an error that names what is wrong."""
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from steelyard.core.errors import InputError
+from steelyard.server.errors import from_validation
+
+MAX_JSON_BYTES = 2 * 2**20
+MAX_DOCUMENT_BYTES = 64 * 2**20
+
+B = TypeVar("B", bound=BaseModel)
+
+
+async def read_json(request: Request, kind: type[B], *, max_bytes: int = MAX_JSON_BYTES) -> B:
+    """Return the validated body.
+
+    Raises:
+        InputError: too large, not UTF-8, not JSON, or not of this shape; codes
+            `body_too_large`, `not_utf8`, `bad_json`, `invalid_body`.
+    """
+    raw = await read_body(request, max_bytes=max_bytes)
+    try:
+        parsed: Any = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the body is not UTF-8 (byte {error.start}); send JSON in UTF-8", code="not_utf8"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the body is not JSON: {error}", code="bad_json") from error
+    _check_text(parsed)
+    try:
+        return kind.model_validate(parsed)
+    except ValidationError as error:
+        raise from_validation(error) from error
+
+
+async def read_body(request: Request, *, max_bytes: int) -> bytes:
+    size = 0
+    parts: list[bytes] = []
+    async for part in request.stream():
+        size += len(part)
+        if size > max_bytes:
+            raise InputError(
+                f"the body is larger than {max_bytes:,} bytes; send less", code="body_too_large"
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _check_text(parsed: Any) -> None:
+    """Refuse lone surrogates, which JSON can carry and no database or encoder can."""
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the body has a lone surrogate (\\u{ord(error.object[error.start]):04x}), "
+            "which is not text; remove it",
+            code="not_utf8",
+        ) from error
+
+
+def query_int(request: Request, name: str, default: int, *, low: int, high: int) -> int:
+    value = request.query_params.get(name)
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        raise InputError(f"{name}={value!r} must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def query_flag(request: Request, name: str) -> bool:
+    value = request.query_params.get(name, "false").lower()
+    if value not in ("true", "false", "1", "0"):
+        raise InputError(f"{name}={value!r} must be true or false")
+    return value in ("true", "1")

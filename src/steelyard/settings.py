@@ -1,0 +1,187 @@
+"""Every option in one place: defaults < `settings.toml` in the home < environment < flags.
+
+The options themselves live beside the code that uses them; this file only gathers them.
+"""
+
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from steelyard.chunk import ChunkOptions
+from steelyard.core.errors import SetupError
+from steelyard.embed import EmbedOptions
+from steelyard.generate import LlmOptions
+from steelyard.index import IndexOptions
+from steelyard.parse import ParseOptions
+from steelyard.retrieve import RetrieveOptions
+
+ENV_PREFIX = "STEELYARD_"
+FILE_NAME = "settings.toml"
+# Environment names of ours that are not options.
+NOT_OPTIONS = frozenset(
+    {"STEELYARD_HOME", "STEELYARD_CACHE", "STEELYARD_DATA", "STEELYARD_LLM_KEY"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where the server listens. Beyond loopback it needs API keys (`steelyard keys add`)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All options, one group a room."""
+
+    serve: ServeOptions = field(default_factory=ServeOptions)
+    parse: ParseOptions = field(default_factory=ParseOptions)
+    chunk: ChunkOptions = field(default_factory=ChunkOptions)
+    embed: EmbedOptions = field(default_factory=EmbedOptions)
+    index: IndexOptions = field(default_factory=IndexOptions)
+    retrieve: RetrieveOptions = field(default_factory=RetrieveOptions)
+    llm: LlmOptions = field(default_factory=LlmOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with the origin of each: `default`, the file's path, `$NAME`, or `flag`."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def rows(self) -> list[tuple[str, Any, str]]:
+        """Return (key, value, origin) of every option, in order."""
+        return [
+            (key, value, self.origins.get(key, "default"))
+            for key, value in _flatten(self.settings).items()
+        ]
+
+
+def load_settings(
+    home: Path,
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Gather the options that hold for `home`; `flags` maps dotted keys to values.
+
+    Raises:
+        SetupError: unknown keys or values of a wrong type, all of them at once.
+    """
+    env = os.environ if environment is None else environment
+    given: dict[str, tuple[Any, str]] = {}
+    faults: list[str] = []
+    for key, value in _from_file(home / FILE_NAME).items():
+        given[key] = (value, str(home / FILE_NAME))
+    for name in sorted(env):
+        if name.startswith(ENV_PREFIX) and name not in NOT_OPTIONS:
+            env_key = _env_names().get(name)
+            if env_key is None:
+                faults.append(f"${name} is no option of ours{_nearest(name, _env_names())}")
+            else:
+                given[env_key] = (env[name], f"${name}")
+    for key, value in (flags or {}).items():
+        if value is not None:
+            given[key] = (value, "flag")
+    settings, origins = Settings(), {}
+    for key, (value, origin) in given.items():
+        try:
+            settings = _with(settings, key, value)
+            origins[key] = origin
+        except ValueError as error:
+            faults.append(f"{origin}: {error}")
+    if faults:
+        raise SetupError(
+            "settings are wrong:\n  " + "\n  ".join(faults) + "\nrun `steelyard settings --help`"
+        )
+    return Loaded(settings, origins)
+
+
+def option_types() -> dict[str, Any]:
+    """Return dotted key → type of every option."""
+    kinds: dict[str, Any] = {}
+    for group in fields(Settings):
+        options = typing.get_type_hints(Settings)[group.name]
+        for name, kind in typing.get_type_hints(options).items():
+            kinds[f"{group.name}.{name}"] = kind
+    return kinds
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read: {error}; repair or remove the file") from error
+    flat: dict[str, Any] = {}
+    for group, table in tables.items():
+        if isinstance(table, dict):
+            flat |= {f"{group}.{name}": value for name, value in table.items()}
+        else:
+            flat[group] = table
+    return flat
+
+
+def _with(settings: Settings, key: str, value: Any) -> Settings:
+    kinds = option_types()
+    if key not in kinds:
+        raise ValueError(f"unknown option {key!r}{_nearest(key, list(kinds))}")
+    group, name = key.split(".", 1)
+    options = getattr(settings, group)
+    try:
+        changed = replace(options, **{name: _convert(value, kinds[key])})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{key} = {value!r}: {error}") from error
+    return replace(settings, **{group: changed})
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """Return `value` as `kind`; text (from the environment or a flag) is read as TOML would."""
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        inner = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        return None if value in ("", None) else _convert(value, inner[0])
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, Sequence):
+            raise ValueError("a list is needed")
+        return tuple(str(part).strip() for part in parts if str(part).strip())
+    if kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        found = value if isinstance(value, bool) else words.get(str(value).lower())
+        if found is None:
+            raise ValueError("true or false is needed")
+        return found
+    if kind in (int, float):
+        if isinstance(value, bool):
+            raise ValueError("a number is needed")
+        return kind(value)
+    if kind is str and not isinstance(value, str):
+        raise ValueError("text is needed")
+    return value if kind is Any else kind(value)
+
+
+def _flatten(settings: Settings) -> dict[str, Any]:
+    return {
+        f"{group.name}.{option.name}": getattr(getattr(settings, group.name), option.name)
+        for group in fields(settings)
+        for option in fields(getattr(settings, group.name))
+    }
+
+
+def _env_names() -> dict[str, str]:
+    return {ENV_PREFIX + key.replace(".", "_").upper(): key for key in option_types()}
+
+
+def _nearest(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
