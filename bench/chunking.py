@@ -1,0 +1,260 @@
+"""Which chunks let the right text be found? Budgets, overlap, heading path, and other splitters.
+
+    python bench/chunking.py            # bench/out/chunking.{json,md}
+
+On `chunk_excerpts` the gold is exact characters: what share of them is in the first chunks that
+fit a reader's budget of BUDGET tokens (recall), what share of those chunks is gold (precision),
+and intersection over union. On `docs_qa` and `docs_fastapi` the gold is a document: nDCG@10, a
+document ranking where its best chunk ranks.
+
+Recursive splitting is LangChain's: at blank lines, else line breaks, else spaces, else anywhere;
+neighbours are merged up to the size.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from legs import OUT, KeptVectors, Legs
+from machine import write_result
+from sets import EvaluationSet, load_set, ndcg
+
+from steelyard.chunk import ChunkOptions, StructureChunker
+from steelyard.core.documents import Chunk, Parsed
+from steelyard.core.protocols import Tokenizer
+from steelyard.core.ranking import Ranking
+from steelyard.embed.bert import BertEmbedder
+from steelyard.parse import FileParser
+from steelyard.retrieve import fuse_rrf
+
+BUDGET = 1024  # tokens of text that a reader is given
+DEPTH = 100
+K = 10
+LEGS = ("dense", "lexical", "hybrid")
+SEPARATORS = ("\n\n", "\n", " ", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to cut; `context` embeds title and heading path in front of a chunk."""
+
+    name: str
+    cut: Callable[[Parsed], list[Chunk]]
+    context: bool = True
+
+
+def ways(tokenizer: Tokenizer) -> list[Way]:
+    def structure(
+        max_tokens: int, *, overlap: float = 0, context: bool = True, min_tokens: int | None = None
+    ) -> Way:
+        options = ChunkOptions(
+            max_tokens=max_tokens,
+            min_tokens=max_tokens // 4 if min_tokens is None else min_tokens,
+            overlap_tokens=round(max_tokens * overlap),
+        )
+        name = f"structure {max_tokens}"
+        name += f", overlap {overlap:.0%}" if overlap else ""
+        name += f", min {min_tokens}" if min_tokens is not None else ""
+        name += "" if context else ", no title and path"
+        return Way(name, StructureChunker(tokenizer, options).chunk, context)
+
+    return [
+        *(structure(size) for size in (64, 96, 128, 192, 256, 384)),
+        *(structure(size, overlap=share) for size in (128, 192) for share in (0.1, 0.2)),
+        *(structure(size, context=False) for size in (128, 192)),
+        *(structure(192, min_tokens=size) for size in (0, 16, 32, 64, 96)),
+        Way("windows of 800 characters", lambda parsed: windows(parsed, num_chars=800)),
+        Way(
+            "windows of 800 characters, no title",
+            lambda parsed: windows(parsed, num_chars=800),
+            context=False,
+        ),
+        *(
+            Way(
+                f"recursive {size} tokens",
+                lambda parsed, size=size: recursive(parsed, tokenizer, max_tokens=size),
+            )
+            for size in (128, 192)
+        ),
+    ]
+
+
+def windows(parsed: Parsed, *, num_chars: int) -> list[Chunk]:
+    spans = [(at, at + num_chars) for at in range(0, len(parsed.text), num_chars)]
+    return _as_chunks(parsed.text, spans)
+
+
+def recursive(parsed: Parsed, tokenizer: Tokenizer, *, max_tokens: int) -> list[Chunk]:
+    return _as_chunks(
+        parsed.text, list(_recursive(parsed.text, 0, SEPARATORS, tokenizer, max_tokens))
+    )
+
+
+def _recursive(
+    text: str, offset: int, separators: Sequence[str], tokenizer: Tokenizer, most: int
+) -> Iterator[tuple[int, int]]:
+    at = next(i for i, mark in enumerate(separators) if mark in text)
+    mark = separators[at]
+    pieces = text.split(mark) if mark else list(text)
+    sizes = tokenizer.count(pieces)
+    start = position = offset
+    held = 0
+    for piece, size in zip(pieces, sizes, strict=True):
+        if held and held + size > most:
+            yield start, position
+            start, held = position, 0
+        if size > most and at + 1 < len(separators):
+            yield from _recursive(piece, position, separators[at + 1 :], tokenizer, most)
+            position += len(piece) + len(mark)
+            start = position
+            continue
+        position += len(piece) + len(mark)
+        held += size
+    if held:
+        yield start, position
+
+
+def _as_chunks(text: str, spans: Sequence[tuple[int, int]]) -> list[Chunk]:
+    chunks = [
+        Chunk(0, start, min(end, len(text)), text[start:end])
+        for start, end in spans
+        if text[start:end].strip()
+    ]
+    return [replace(chunk, ordinal=n) for n, chunk in enumerate(chunks)]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A chunk in its document, with the tokens that a reader pays for it."""
+
+    document_id: str
+    start: int
+    end: int
+    num_tokens: int
+
+
+class Cut:
+    """A set cut in one way, both legs over it."""
+
+    def __init__(self, one: EvaluationSet, way: Way, vectors: KeptVectors) -> None:
+        parser = FileParser()
+        texts: list[str] = []
+        self.chunks: list[Placed] = []
+        for document in one.documents:
+            parsed = parser.parse(document.text.encode(), filename=document.filename)
+            if one.name == "chunk_excerpts" and parsed.text != document.text:
+                parsed = Parsed(document.text, (), "", "text/plain")  # offsets are the gold
+            chunks = way.cut(replace(parsed, title=document.title))
+            sizes = vectors.embedder.tokenizer.count([chunk.text for chunk in chunks])
+            for chunk, size in zip(chunks, sizes, strict=True):
+                texts.append(chunk.embedded_text(document.title) if way.context else chunk.text)
+                self.chunks.append(Placed(document.id, chunk.start, chunk.end, size))
+        parser.close()
+        self._legs = Legs(texts, vectors)
+
+    @property
+    def mean_tokens(self) -> float:
+        return sum(chunk.num_tokens for chunk in self.chunks) / len(self.chunks)
+
+    def find(self, text: str) -> dict[str, list[Placed]]:
+        dense = self._legs.dense(text, k=DEPTH)
+        lexical = self._legs.lexical(text, k=DEPTH)
+        rankings: dict[str, Ranking] = {
+            "dense": dense,
+            "lexical": lexical,
+            "hybrid": fuse_rrf([dense, lexical]),
+        }
+        return {
+            leg: [self.chunks[chunk_id] for chunk_id in ranking.chunk_ids]
+            for leg, ranking in rankings.items()
+        }
+
+
+def excerpts(one: EvaluationSet, cut: Cut) -> dict[str, dict[str, float]]:
+    """Return the mean recall, precision and IoU in gold characters, of each leg."""
+    totals = {leg: [0.0, 0.0, 0.0] for leg in LEGS}
+    for query, text in one.queries.items():
+        row = one.rows[query]
+        gold = {at for start, end in row["spans"] for at in range(start, end)}
+        for leg, found in cut.find(text).items():
+            in_gold, read = _read(found, row["doc_id"], gold)
+            union = read + len(gold) - in_gold
+            for at, value in enumerate((in_gold / len(gold), in_gold / read, in_gold / union)):
+                totals[leg][at] += value
+    names = ("recall", "precision", "iou")
+    return {
+        leg: {
+            name: round(total / len(one.queries), 4)
+            for name, total in zip(names, totals[leg], strict=True)
+        }
+        for leg in LEGS
+    }
+
+
+def _read(found: Sequence[Placed], document_id: str, gold: set[int]) -> tuple[int, int]:
+    """Return the gold characters and all characters in the first chunks that fit BUDGET."""
+    tokens = 0
+    seen: dict[str, set[int]] = {}
+    for chunk in found:
+        tokens += chunk.num_tokens
+        if tokens > BUDGET:
+            break
+        seen.setdefault(chunk.document_id, set()).update(range(chunk.start, chunk.end))
+    return len(seen.get(document_id, set()) & gold), sum(map(len, seen.values())) or 1
+
+
+def by_document(one: EvaluationSet, cut: Cut) -> dict[str, float]:
+    runs: dict[str, dict[str, list[str]]] = {leg: {} for leg in LEGS}
+    for query, text in one.queries.items():
+        for leg, found in cut.find(text).items():
+            runs[leg][query] = list(dict.fromkeys(chunk.document_id for chunk in found))[:K]
+    return {leg: round(ndcg(runs[leg], one.qrels), 4) for leg in LEGS}
+
+
+def table(rows: Sequence[dict[str, object]]) -> str:
+    """Return Markdown: a row a way."""
+    lines = [
+        "| way | tokens a chunk | excerpts recall: dense | lexical | hybrid | hybrid precision "
+        "| hybrid IoU | docs_qa nDCG@10: dense | lexical | hybrid "
+        "| docs_fastapi nDCG@10: dense | lexical | hybrid |",
+        "|---|" + "---:|" * 12,
+    ]
+    for row in rows:
+        excerpt, qa, native = row["chunk_excerpts"], row["docs_qa"], row["docs_fastapi"]
+        cells = [f"{row['tokens']:.0f}"]
+        cells += [f"{excerpt[leg]['recall']:.3f}" for leg in LEGS]  # type: ignore[index]
+        cells += [f"{excerpt['hybrid'][name]:.3f}" for name in ("precision", "iou")]  # type: ignore[index]
+        cells += [f"{figures[leg]:.3f}" for figures in (qa, native) for leg in LEGS]  # type: ignore[index]
+        lines.append(f"| {row['way']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="ways whose name contains this")
+    only = parser.parse_args().only
+    vectors = KeptVectors(BertEmbedder())
+    sets = [load_set(name) for name in ("chunk_excerpts", "docs_qa", "docs_fastapi")]
+    rows: list[dict[str, object]] = []
+    for way in ways(vectors.embedder.tokenizer):
+        if only not in way.name:
+            continue
+        cuts = {one.name: Cut(one, way, vectors) for one in sets}
+        row: dict[str, object] = {
+            "way": way.name,
+            "tokens": round(cuts["chunk_excerpts"].mean_tokens, 1),
+            "chunks": {name: len(cut.chunks) for name, cut in cuts.items()},
+            "chunk_excerpts": excerpts(sets[0], cuts["chunk_excerpts"]),
+        }
+        row |= {one.name: by_document(one, cuts[one.name]) for one in sets[1:]}
+        rows.append(row)
+        sys.stderr.write(table([row]).splitlines()[-1] + "\n")
+    (OUT / "chunking.md").write_text(table(rows), encoding="utf-8")
+    write_result("chunking", {"budget_tokens": BUDGET, "ways": rows})
+
+
+if __name__ == "__main__":
+    main()

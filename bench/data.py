@@ -1,0 +1,101 @@
+"""A real corpus for the speed benches: Debian's documentation of Python and PostgreSQL.
+
+    python bench/data.py            # makes bench/out/corpus.jsonl and bench/out/chunks800.jsonl
+
+The packages `python3.11-doc` and `postgresql-doc-15` are fetched with `apt-get download` and
+unpacked below bench/out/ (nothing is installed). `corpus.jsonl` has {"id", "title", "text"} a
+page, `chunks800.jsonl` {"id", "text"} windows of 800 characters cut at white space.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from steelyard.core.errors import ParseError
+from steelyard.parse import FileParser
+
+OUT = Path(__file__).parent / "out"
+PACKAGES = ("python3.11-doc", "postgresql-doc-15")
+CHUNK_CHARS = 800
+QUESTIONS = 300
+
+
+def corpus_path() -> Path:
+    """Return the corpus, made if it is not there yet."""
+    path = OUT / "corpus.jsonl"
+    if not path.exists():
+        OUT.mkdir(parents=True, exist_ok=True)
+        rows = list(_pages(_unpacked()))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def documents() -> list[dict[str, str]]:
+    return [json.loads(line) for line in corpus_path().read_text(encoding="utf-8").splitlines()]
+
+
+def chunks_path() -> Path:
+    path = OUT / "chunks800.jsonl"
+    if not path.exists():
+        rows = (chunk for document in documents() for chunk in windows(document))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def windows(document: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Yield windows of at most CHUNK_CHARS characters, cut at white space."""
+    text, start, number = document["text"], 0, 0
+    while start < len(text):
+        end = min(start + CHUNK_CHARS, len(text))
+        if end < len(text):
+            space = text.rfind(" ", start + CHUNK_CHARS // 2, end)
+            end = space if space > 0 else end
+        piece = text[start:end].strip()
+        if piece:
+            yield {"id": f"{document['id']}#{number}", "text": piece}
+            number += 1
+        start = end
+
+
+def questions() -> list[str]:
+    """Return real section titles as questions, spread over the corpus, repeatable."""
+    titles = []
+    for document in documents():
+        title = document["title"].split("—")[0].strip(" ¶")
+        if 8 <= len(title) <= 80:
+            titles.append(f"How does {title} work?")
+    step = max(1, len(titles) // QUESTIONS)
+    return titles[::step][:QUESTIONS]
+
+
+def _unpacked() -> Path:
+    root = OUT / "debian"
+    if not root.exists():
+        packages = OUT / "packages"
+        packages.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "download", "-qq", *PACKAGES], cwd=packages, check=True)
+        for package in sorted(packages.glob("*.deb")):
+            subprocess.run(["dpkg", "-x", str(package), str(root)], check=True)
+    return root
+
+
+def _pages(root: Path) -> Iterator[dict[str, str]]:
+    parser = FileParser()
+    try:
+        for path in sorted(root.rglob("*.html")):
+            if path.is_symlink():
+                continue
+            try:
+                parsed = parser.parse(path.read_bytes(), filename=path.name)
+            except ParseError:
+                continue
+            name = path.relative_to(root).as_posix()
+            yield {"id": name, "title": parsed.title, "text": parsed.text}
+    finally:
+        parser.close()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{corpus_path()}\n{chunks_path()}\n")

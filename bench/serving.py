@@ -1,0 +1,268 @@
+"""Speed and memory of a whole server, against the bare parts in the same run.
+
+    python bench/serving.py --peer-python PATH [--quick]
+
+`PATH` is an interpreter with torch, sentence-transformers, bm25s, PyStemmer, starlette and
+uvicorn (see bench/README.md). Both servers index the same corpus (bench/data.py) with the same
+model; they are measured in turns, never at once. Writes bench/out/serving.json.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import data
+import numpy as np
+from load import run_load
+from machine import OUT, rss_mb, write_result
+
+from steelyard.embed import EmbedOptions
+from steelyard.embed.bert import BertEmbedder
+from steelyard.infra.models import find_model
+
+HOME = OUT / "serving-home"
+PAGES = OUT / "serving-pages"
+INGEST_FILES = 1500
+PEER_SAMPLE = 400
+
+
+class Server:
+    """A server process and what it took to start it."""
+
+    def __init__(self, command: Sequence[str], port: int) -> None:
+        self.port = port
+        started = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        while True:
+            try:
+                self.post("/v1/search", {"query": "list comprehension", "k": 10})
+                break
+            except OSError:
+                if self.process.poll() is not None:
+                    raise SystemExit(f"{command[0]} ended with {self.process.returncode}") from None
+                time.sleep(0.01)
+        self.start_s = time.perf_counter() - started
+
+    def post(self, path: str, body: object, *, method: str = "POST") -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=300) as response:
+            found: dict[str, Any] = json.load(response)
+            return found
+
+    def rest_mb(self) -> float:
+        time.sleep(5)
+        return rss_mb(self.process.pid)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def steelyard(*words: str) -> list[str]:
+    return [sys.executable, "-m", "steelyard", *words]
+
+
+def searches(server: Server, questions: Sequence[str], num: int) -> dict[str, Any]:
+    bodies = [{"query": question, "k": 10} for question in questions]
+    asyncio.run(run_load(server.port, "/v1/search", bodies, num_clients=2, num_requests=60))
+    rows = {}
+    for clients in (1, 8, 32):
+        load = asyncio.run(
+            run_load(server.port, "/v1/search", bodies, num_clients=clients, num_requests=num)
+        )
+        rows[str(clients)] = load.row()
+    return rows
+
+
+def our_stages(server: Server, questions: Sequence[str]) -> dict[str, float]:
+    """Return the median of each stage, ms, of sequential searches."""
+    timings: dict[str, list[float]] = {}
+    for question in questions:
+        usage = server.post("/v1/search", {"query": question, "k": 10})["usage"]
+        for stage, took_ms in usage["timings_ms"].items():
+            timings.setdefault(stage, []).append(took_ms)
+        rest = usage["timings_ms"]["total"] - usage["timings_ms"]["embed"]
+        timings.setdefault("total_without_embed", []).append(rest)
+    return {stage: round(statistics.median(values), 3) for stage, values in timings.items()}
+
+
+def our_ingest_rate() -> float:
+    """Return chunks/s of `steelyard ingest` of 800-character files, process start included."""
+    folder, home = OUT / "ingest-pages", OUT / "ingest-home"
+    for path in (folder, home):
+        shutil.rmtree(path, ignore_errors=True)
+    folder.mkdir(parents=True)
+    lines = data.chunks_path().read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines[:INGEST_FILES]):
+        (folder / f"{number:05}.txt").write_text(json.loads(line)["text"], encoding="utf-8")
+    started = time.perf_counter()
+    subprocess.run(
+        steelyard("ingest", str(folder), "--home", str(home), "--json"),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return min(INGEST_FILES, len(lines)) / (time.perf_counter() - started)
+
+
+def make_pages() -> None:
+    """Write the corpus as files, once."""
+    if PAGES.exists():
+        return
+    PAGES.mkdir(parents=True)
+    for number, document in enumerate(data.documents()):
+        text = f"# {document['title']}\n\n{document['text']}"
+        (PAGES / f"{number:05}.md").write_text(text, encoding="utf-8")
+
+
+def freshness(server: Server, *, rounds: int) -> dict[str, float]:
+    """Return seconds from saving a watched file to finding it, and sightings after a delete."""
+    path = PAGES / "zz-edited.md"
+    waits, sightings = [], 0
+    for _ in range(rounds):
+        word = "q" + uuid.uuid4().hex[:12]
+        path.write_text(f"# Freshness\n\nThe code word is {word} today.\n", encoding="utf-8")
+        started = time.perf_counter()
+        while True:
+            hits = server.post("/v1/search", {"query": f"code word {word}", "k": 3})["hits"]
+            if any(word in hit["text"] for hit in hits):
+                break
+            if time.perf_counter() - started > 30:
+                raise SystemExit("an edit was not searchable after 30 s")
+        waits.append(time.perf_counter() - started)
+        path.unlink()
+        hits = server.post("/v1/search", {"query": f"code word {word}", "k": 3})["hits"]
+        sightings += any(word in hit["text"] for hit in hits)
+        time.sleep(0.3)
+    waits.sort()
+    return {
+        "edit_to_searchable_p50_s": round(statistics.median(waits), 3),
+        "edit_to_searchable_p95_s": round(waits[int(len(waits) * 0.95) - 1], 3),
+        "seen_after_delete": sightings,
+    }
+
+
+def measure_ours(questions: Sequence[str], *, num: int) -> dict[str, Any]:
+    make_pages()
+    if not (HOME / "steelyard.db").exists():
+        subprocess.run(steelyard("ingest", str(PAGES), "--home", str(HOME)), check=True)
+    port = free_port()
+    words = ("serve", str(PAGES), "--home", str(HOME), "--port", str(port), "--json")
+    server = Server(steelyard(*words), port)
+    try:
+        time.sleep(10)  # the first look at the files is over
+        status = server.post("/v1/status", None, method="GET")
+        result = {
+            "num_chunks": status["num_chunks"],
+            "start_to_first_answer_s": round(server.start_s, 2),
+            "rest_mb": round(server.rest_mb()),
+            "stages_ms": our_stages(server, questions),
+            "search": searches(server, questions, num),
+            **freshness(server, rounds=20),
+        }
+        result["rest_after_load_mb"] = round(server.rest_mb())
+        return result
+    finally:
+        server.stop()
+
+
+def peer_vectors() -> Path:
+    """Return the chunks' vectors, so that the peer need not embed for a quarter of an hour."""
+    path = OUT / "chunks800.npy"
+    if not path.exists():
+        lines = data.chunks_path().read_text(encoding="utf-8").splitlines()
+        embedder = BertEmbedder(EmbedOptions())
+        vectors = embedder.embed_passages([json.loads(line)["text"] for line in lines])
+        np.save(path, vectors.astype(np.float16))
+    return path
+
+
+def measure_peer(python: str, questions: Sequence[str], *, num: int) -> dict[str, Any]:
+    port = free_port()
+    model = str(find_model("all-MiniLM-L6-v2"))
+    script = str(Path(__file__).parent / "peers" / "parts_server.py")
+    command = [python, script, model, str(data.chunks_path()), str(port), str(peer_vectors())]
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    server = Server(command, port)
+    try:
+        assert server.process.stdout is not None
+        sample = json.loads(server.process.stdout.readline())
+        # The sample that measures its ingestion is part of its start: take that time off.
+        start_s = server.start_s - PEER_SAMPLE / sample["chunks_per_s"]
+        updates = []
+        for _ in range(5):
+            word = "q" + uuid.uuid4().hex[:12]
+            started = time.perf_counter()
+            row = {"id": word, "text": f"The code word is {word} today."}
+            server.post("/chunks", [row], method="PUT")
+            updates.append(time.perf_counter() - started)
+        return {
+            "chunks_per_s": round(sample["chunks_per_s"], 1),
+            "start_to_first_answer_s": round(start_s, 2),
+            "rest_mb": round(server.rest_mb()),
+            "edit_to_searchable_p50_s": round(statistics.median(updates), 3),
+            "search": searches(server, questions, num),
+        }
+    finally:
+        server.stop()
+
+
+def ratios(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:
+    found = {
+        "ingest_chunks_per_s": ours["chunks_per_s"] / peer["chunks_per_s"],
+        "search_1_client_p50": peer["search"]["1"]["p50_ms"] / ours["search"]["1"]["p50_ms"],
+        "rest_mb": peer["rest_mb"] / ours["rest_mb"],
+        "start": peer["start_to_first_answer_s"] / ours["start_to_first_answer_s"],
+        "edit": peer["edit_to_searchable_p50_s"] / ours["edit_to_searchable_p50_s"],
+    }
+    for clients in ("8", "32"):
+        per_s = (ours["search"][clients]["per_s"], peer["search"][clients]["per_s"])
+        found[f"searches_per_s_{clients}_clients"] = per_s[0] / per_s[1]
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer-python", required=True)
+    parser.add_argument("--quick", action="store_true", help="fewer requests")
+    options = parser.parse_args()
+    questions = data.questions()[:100]
+    num = 300 if options.quick else 1500
+    ours = measure_ours(questions, num=num)
+    ours["chunks_per_s"] = round(our_ingest_rate(), 1)
+    peer = measure_peer(options.peer_python, questions, num=max(num // 5, 100))
+    write_result("serving", {"ours": ours, "peer": peer, "ratios": ratios(ours, peer)})
+
+
+if __name__ == "__main__":
+    main()
