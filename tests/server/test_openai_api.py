@@ -38,7 +38,7 @@ def ask(content):
 
 def test_a_chat_completion_has_annotations(api):
     completion = api.chat.completions.create(
-        model="steelyard", messages=ask("How many days of paid leave?")
+        model="steelyard", messages=ask("How many days of paid leave do staff get a year?")
     )
     message = completion.choices[0].message
     assert "31" in message.content
@@ -51,7 +51,7 @@ def test_a_chat_completion_has_annotations(api):
 
 
 def test_a_streamed_chat_completion_gives_the_same_text(api):
-    messages = ask("How many days of paid leave?")
+    messages = ask("How many days of paid leave do staff get a year?")
     whole = api.chat.completions.create(model="steelyard", messages=messages)
     parts, usage = [], None
     stream = api.chat.completions.create(

@@ -41,7 +41,9 @@ def events(client, query, **body):
 
 def test_an_answer_has_the_promised_keys_and_exact_citations(client):
     put(client)
-    body = client.post("/v1/query", json={"query": "How many days of paid leave?"}).json()
+    body = client.post(
+        "/v1/query", json={"query": "How many days of paid leave do staff get a year?"}
+    ).json()
     assert set(body) >= QUERY_KEYS
     assert body["answerable"] is True
     assert "31" in body["answer"]
@@ -65,7 +67,7 @@ def test_search_reports_its_stages(client):
 
 def test_a_stream_is_sources_tokens_done_and_done_carries_the_json(client):
     put(client)
-    got = events(client, "How many days of paid leave?")
+    got = events(client, "How many days of paid leave do staff get a year?")
     names = [name for name, _ in got]
     assert names[0] == "sources"
     assert names[-1] == "done"
@@ -98,7 +100,9 @@ def test_an_empty_home_answers_that_it_does_not_know(client):
 
 def test_feedback_is_kept_and_unknown_answers_are_refused(client):
     put(client)
-    answer = client.post("/v1/query", json={"query": "How many days of leave?"}).json()
+    answer = client.post(
+        "/v1/query", json={"query": "How many days of paid leave do staff get a year?"}
+    ).json()
     for _ in range(50):  # the log is written behind the answer
         body = {"answer_id": answer["id"], "rating": "up", "comment": "thanks"}
         response = client.post("/v1/feedback", json=body)
@@ -116,7 +120,7 @@ def test_a_language_model_streams_its_answer_with_citations(open_client, mock_ll
     url = mock_llm(reply="Staff get 31 days of paid leave a year [1].").url
     client = open_client(llm__url=url, llm__model="mock")
     put(client)
-    got = events(client, "How many days of paid leave?")
+    got = events(client, "How many days of paid leave do staff get a year?")
     done = got[-1][1]
     assert done["answer"] == "Staff get 31 days of paid leave a year [1]."
     assert len([1 for name, _ in got if name == "token"]) > 1
@@ -134,7 +138,7 @@ def test_whatever_the_language_model_does_every_stream_ends_once(open_client, mo
         llm__total_timeout_s=2,
     )
     put(client)
-    got = events(client, "How many days of paid leave?")
+    got = events(client, "How many days of paid leave do staff get a year?")
     names = [name for name, _ in got]
     assert names[-1] in ("done", "error")
     assert names.count("done") + names.count("error") == 1
@@ -148,6 +152,8 @@ def test_whatever_the_language_model_does_every_stream_ends_once(open_client, mo
 def test_a_missing_language_model_falls_back_to_the_documents_and_says_so(open_client):
     client = open_client(llm__url="http://127.0.0.1:9", llm__model="mock")
     put(client)
-    body = client.post("/v1/query", json={"query": "How many days of paid leave?"}).json()
+    body = client.post(
+        "/v1/query", json={"query": "How many days of paid leave do staff get a year?"}
+    ).json()
     assert "31" in body["answer"]
     assert body["degraded"][0].startswith("llm: ")

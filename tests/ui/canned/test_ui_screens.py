@@ -40,7 +40,7 @@ def test_every_view_fits_the_screen(serve_canned, open_page, screenshots, screen
     canned.rows[3] |= {"state": "embedding", "num_chunks": 0}
     settings = {"color_scheme": scheme, "reduced_motion": "reduce"}
     page, _ = open_page(address, viewport=SCREENS[screen], **settings)
-    expect(page.locator(".example")).to_be_visible()
+    expect(page.locator(".example").first).to_be_visible()
 
     def shoot(name: str, *, full_page: bool = False) -> None:
         path = screenshots / f"{screen}-{scheme}-{name}.png"

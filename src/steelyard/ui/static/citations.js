@@ -45,7 +45,8 @@ export function snippet(source, citations, { before = 90, after = 220 } = {}) {
       .filter(({ start, end }) => start >= 0 && end > start),
   );
   const first = quotes[0]?.start ?? 0;
-  const from = first > before + 40 ? safeCut(source.text, first - before) : 0;
+  const line = source.text.lastIndexOf("\n", Math.max(0, first - 1)) + 1; // a heading above says little here
+  const from = quotes.length && first - line <= before ? Math.min(line, first) : first > before ? safeCut(source.text, first - before) : 0;
   const reach = Math.max(quotes[0]?.end ?? 0, first + 60) + after;
   const to = reach + 40 < source.text.length ? safeCut(source.text, reach) : source.text.length;
   const parts = [];

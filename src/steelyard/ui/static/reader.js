@@ -44,7 +44,8 @@ panel.addEventListener("close", () => {
   opened += 1;
   cached = null;
   document.body.classList.remove("reading");
-  if (opener?.isConnected) opener.focus({ preventScroll: true });
+  const adrift = document.activeElement === document.body || panel.contains(document.activeElement);
+  if (adrift && opener?.isConnected) opener.focus({ preventScroll: true }); // never take focus from where one went since
 });
 
 panel.addEventListener("keydown", (event) => {
