@@ -5,7 +5,7 @@
 Measures one question (p50) and passages of 189 tokens a second, tokenising included; all
 contestants take turns in each round. On a busy machine read the processor time a passage: our
 passages run at low priority and give way to everybody else's work, the peer's do not. The peer
-takes part if STEELYARD_PEER_PYTHON names a Python that has sentence-transformers: it runs as a
+takes part if PEER_PYTHON names a Python that has sentence-transformers: it runs as a
 process of its own, on the same weights, with two threads and its default batches. --quality
 adds dense nDCG@10 of both precisions on a judged set of the data folder, such as squad2. Writes
 bench/out/encoder.json.
@@ -74,7 +74,7 @@ def main() -> None:
     passages = cut_passages(int8, arguments.data / "squad2/corpus.jsonl.gz")
     with ExitStack() as stack:
         contestants = {"int8": ours(int8), "fp32": ours(fp32)}
-        peer_python = os.environ.get("STEELYARD_PEER_PYTHON")
+        peer_python = os.environ.get("PEER_PYTHON")
         if peer_python:
             contestants["sentence-transformers"] = stack.enter_context(peer(peer_python))
         table = race(contestants, questions[:NUM_QUESTIONS], passages, rounds=arguments.rounds)

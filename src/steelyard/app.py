@@ -16,7 +16,7 @@ from typing import Any
 from steelyard.chunk import CHUNKER_VERSION, StructureChunker
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
-from steelyard.core.errors import SteelyardError
+from steelyard.core.errors import SteelyardError, UpstreamError
 from steelyard.core.protocols import Embedder, Generator
 from steelyard.core.ranking import Query
 from steelyard.embed import HashingEmbedder
@@ -24,7 +24,7 @@ from steelyard.flows.answer import Answering
 from steelyard.flows.follow import Vanished, follow_files, follow_truth
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
-from steelyard.flows.sources import path_of, resolve_roots
+from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
 from steelyard.generate import (
     PROMPT_ID,
@@ -59,6 +59,7 @@ class Status:
     embedder: str
     generator: str
     watching: Sequence[str]
+    examples: Sequence[str]
 
 
 def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
@@ -136,7 +137,7 @@ class App:
 
     @cached_property
     def extractive(self) -> Generator:
-        return ExtractiveGenerator(self.embedder)
+        return ExtractiveGenerator(self.embedder, pool=self.workers.query)
 
     @cached_property
     def generator(self) -> Generator:
@@ -173,7 +174,9 @@ class App:
     @cached_property
     def bundle(self) -> str:
         """Names everything that shapes an answer, except the documents."""
-        parts = (self.recipe.name, PROMPT_ID, self.generator.model)
+        llm = self.settings.llm
+        writer = llm.gguf or f"{llm.url} {llm.model}".strip() or self.generator.model
+        parts = (self.recipe.name, PROMPT_ID, writer)
         return "b" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     @cached_property
@@ -276,6 +279,7 @@ class App:
         finally:
             self.work.unlisten(on_end)
         await compute(self.workers.ingest, self.index.refresh)
+        await compute(self.workers.ingest, self.store.prune_embeddings)
         return synced
 
     async def ingest_once(self, paths: Sequence[str | Path], **options: Any) -> Synced:
@@ -342,6 +346,7 @@ class App:
             embedder=self.settings.embed.model,
             generator=self.generator.model,
             watching=[str(root) for root in self._roots],
+            examples=example_questions(self._roots),
         )
 
     async def not_ready(self) -> list[str]:
@@ -351,11 +356,22 @@ class App:
             missing.append("index behind")
         return missing
 
+    async def llm_problem(self) -> str | None:
+        """Return why the configured language model cannot be used now; None if it can."""
+        generator = self.generator
+        if not isinstance(generator, OpenAIGenerator):
+            return None
+        try:
+            await generator.check()
+        except UpstreamError as error:
+            return f"{error}; until it answers, answers are quoted from the documents"
+        return None
+
     async def offers(self) -> list[str]:
         """Return hints about language models that run on this machine and are not used."""
         if self.settings.llm.url or self.settings.llm.gguf:
             return []
-        found = await discover_local()
+        found = await discover_local(skip_ports=(self.settings.serve.port,))
         return [
             f"found {one.name} at {one.url}: answer with it by "
             f"--llm-url {one.url} --llm-model {one.models[0]}"

@@ -64,7 +64,8 @@ def check_chunks(
     for ordinal, chunk in enumerate(chunks):
         assert chunk.ordinal == ordinal
         assert chunk.text == parsed.text[chunk.start : chunk.end]
-        assert chunk.text and chunk.text == chunk.text.strip()
+        assert chunk.text
+        assert chunk.text == chunk.text.strip()
         if options.overlap_tokens == 0:
             assert chunk.start >= covered
         assert chunk.end > covered

@@ -93,7 +93,9 @@ class TruthAndShadows(RuleBasedStateMachine):
     def crash_and_tear(self, data: st.DataObject) -> None:
         self.kill()
         files = sorted(path for path in self.directory.rglob("*") if path.is_file())
-        path = data.draw(st.sampled_from([path for path in files if path.suffix != ".lock"] or files))
+        path = data.draw(
+            st.sampled_from([path for path in files if path.suffix != ".lock"] or files)
+        )
         content = bytearray(path.read_bytes())
         if content:
             at = data.draw(st.integers(0, len(content) - 1))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from steelyard.core.errors import SetupError
 from steelyard.server import build
 
 SHUTDOWN_S = 3
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(
@@ -54,11 +56,26 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has begun to answer."""
+    """Tells when it has begun to answer, and returns from a signal so that the home is closed.
+
+    (uvicorn's own way raises the signal again when it has shut down, which ends the process
+    before anything after it can run.)
+    """
 
     def __init__(self, config: uvicorn.Config, started_event: asyncio.Event) -> None:
         super().__init__(config)
         self._started_event = started_event
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in STOPPING:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in STOPPING:
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -93,9 +110,6 @@ async def _serve(app: App, paths: list[str], sock: socket.socket, *, as_json: bo
     )
     started = asyncio.Event()
     server = _Server(config, started)
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGHUP, server.handle_exit, signal.SIGHUP, None)
     announce = asyncio.create_task(_announce(started, app, sock, as_json=as_json))
     try:
         await server.serve(sockets=[sock])
@@ -117,7 +131,10 @@ async def _announce(
         show.out.print(f"Steelyard serves [bold]{url}[/]  (stop with Ctrl-C)")
         show.out.print(f"[dim]answers by {app.generator.model}; home {app.home}[/]")
         for offer in await app.offers():
-            show.out.print(f"[dim]{offer}[/]", markup=True)
+            show.note(offer)
+    problem = await app.llm_problem()
+    if problem is not None:
+        show.complain(problem)
     await _progress(app, quiet=as_json)
 
 

@@ -20,7 +20,7 @@ from steelyard.core.chat import (
     Token,
     Usage,
 )
-from steelyard.core.errors import SteelyardError, UpstreamError
+from steelyard.core.errors import SetupError, SteelyardError, UpstreamError
 from steelyard.core.protocols import Generator
 from steelyard.core.ranking import Query, SearchResult
 from steelyard.retrieve import Retriever
@@ -134,7 +134,7 @@ class Answering:
                         draft.parts.append(piece.text)
                         yield piece
                 return
-            except UpstreamError as error:
+            except (UpstreamError, SetupError) as error:
                 if draft.parts or generator is generators[-1]:
                     raise
                 log.warning("generator_failed model=%s reason=%s", generator.model, error)

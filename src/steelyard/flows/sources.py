@@ -1,6 +1,7 @@
 """Which files a path stands for, and the identity that each keeps in the home."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from steelyard.core.errors import InputError
 
 IGNORE_FILE = ".steelyardignore"
+QUESTIONS_FILE = "questions.jsonl"
 NEVER = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
@@ -79,6 +81,25 @@ def belongs(path: Path, roots: Sequence[Path], *, exclude: Sequence[Path] = ()) 
         if not any(_ignored(path, folder, _patterns(folder)) for folder in folders):
             return True
     return False
+
+
+def example_questions(roots: Sequence[Path], *, limit: int = 4) -> list[str]:
+    """Return questions to begin with: the first answerable ones of a `questions.jsonl` at the
+    top of a root, one a type; none where no such file is, or it is of another form."""
+    found: dict[str, str] = {}
+    for root in roots:
+        try:
+            lines = (root / QUESTIONS_FILE).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                break
+            if isinstance(row, dict) and row.get("answerable", True) and row.get("question"):
+                found.setdefault(str(row.get("type", "")), str(row["question"]))
+    return list(found.values())[:limit]
 
 
 def _walk(root: Path, exclude: Sequence[Path]) -> Iterator[FoundFile]:

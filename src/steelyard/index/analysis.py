@@ -6,6 +6,7 @@ which is what finds Chinese, Japanese and Thai without a dictionary.
 """
 
 import re
+import string
 import unicodedata
 from collections import Counter
 
@@ -16,8 +17,9 @@ _MAX_TERM_BYTES = 80  # longer words are encoded data, not language
 # A question longer than this is cut: a page of text holds more terms than a query may have.
 _MAX_QUERY_CHARS = 16_384
 _MAX_DISTINCT = 512
-# What the splitting of "don't", "we'll" and "patient's" leaves over.
-_CLITICS = ["s", "t", "d", "m", "ll", "re", "ve"]
+# What the splitting of "don't" and "we'll" leaves over, list numbers, initials. Without them
+# nDCG@10 rose by .000 to .015 on the four question sets where it changed.
+_FRAGMENTS = [*string.ascii_lowercase, *string.digits, "ll", "re", "ve"]
 # Thai, Lao, Burmese, Khmer, kana, Han, Hangul.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -70,7 +72,7 @@ class QueryAnalyzer:
         self._content_words = (
             _builder()
             .filter(tantivy.Filter.stopword("english"))
-            .filter(tantivy.Filter.custom_stopword(_CLITICS))
+            .filter(tantivy.Filter.custom_stopword(_FRAGMENTS))
             .filter(tantivy.Filter.stemmer("english"))
             .build()
         )
@@ -78,7 +80,8 @@ class QueryAnalyzer:
     def terms(self, text: str) -> Counter[str]:
         """Return at most `_MAX_DISTINCT` terms in the order of the question.
 
-        Stop words count only in a question that has nothing else ("to be or not to be").
+        Stop words and single characters count only in a question that has nothing else
+        ("to be or not to be").
         """
         text = prepared(text[:_MAX_QUERY_CHARS], query=True)
         words = self._content_words.analyze(text) or self._every_word.analyze(text)

@@ -222,12 +222,15 @@ class Shadows:
     def _check_against_truth(self) -> None:
         """Rebuild if the replayed snapshot does not hold exactly the live chunks."""
         with self._writing:
+            dense, lexical = self._dense.view, self._lexical.view
             seq, chunk_ids = self._feed.live_chunk_ids()
-            if seq != self._view.seq:
-                return  # the truth moved on: nothing to compare
-            if not np.array_equal(chunk_ids, self._view.dense_view.chunk_ids()):
-                _log.warning("index_rebuilt reason=its chunks are not the live ones")
-                self._num_unsaved += self._rebuild()
+            moved_on = seq != self._view.seq  # then there is nothing to compare with
+            if dense.num_live == lexical.num_chunks and (
+                moved_on or np.array_equal(chunk_ids, dense.chunk_ids())
+            ):
+                return
+            _log.warning("index_rebuilt reason=its chunks are not the live ones")
+            self._num_unsaved += self._rebuild()
 
     def _upkeep_due(self) -> bool:
         return self._merge_due() or self._save_due()

@@ -84,6 +84,8 @@ def load(directory: Path, *, dim: int, fingerprint: str, options: IndexOptions) 
     _check_files(directory, manifest)
     try:
         dense = _load_dense(directory / manifest.dense, manifest, options=options)
+        if not (directory / manifest.lexical / "meta.json").exists():
+            raise Damaged(f"{manifest.lexical} has no meta.json")
         lexical = Lexical(directory / manifest.lexical, heap_bytes=options.lexical_heap_bytes)
     except (OSError, ValueError, EOFError) as error:  # numpy's and tantivy's words for torn
         raise Damaged(str(error)) from error

@@ -1,12 +1,14 @@
 """The HTTP door: `build(app)` returns the ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -43,7 +45,7 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
     server = Starlette(
         routes=[
             *(Route(e.path, e.handler, methods=[e.method]) for e in ENDPOINTS),
-            Mount("/static", StaticFiles(directory=ui.STATIC)),
+            Mount("/static", _Static(directory=ui.STATIC)),
         ],
         exception_handlers={
             SteelyardError: on_steelyard_error,
@@ -61,7 +63,18 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
     return server
 
 
-def _lifespan(live: Live, paths: list[str]):  # type: ignore[no-untyped-def]
+class _Static(StaticFiles):
+    """Checked at every use, so that an upgrade never mixes old and new modules."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _lifespan(
+    live: Live, paths: list[str]
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         def count(ended: Ended) -> None:

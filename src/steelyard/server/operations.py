@@ -47,6 +47,7 @@ async def status(request: Request) -> Response:
             "embedder": now.embedder,
             "generator": now.generator,
             "watching": list(now.watching),
+            "examples": list(now.examples),
         }
     )
 
