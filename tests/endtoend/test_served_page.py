@@ -111,7 +111,7 @@ def test_a_question_streams_to_a_cited_answer_whose_span_lights_up(page, address
     expect(page.locator(".answer").last).to_contain_text("TB-TRV-20417")
     page.locator(".answer button.cite").first.click()
     lit = page.locator(".reader .lit")
-    expect(lit).to_contain_text("under policy number **TB-TRV-20417**")
+    expect(lit).to_contain_text("under policy number **TB-TRV-20417")
     expect(lit).to_be_in_viewport()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Helpful", exact=False).last.click()
