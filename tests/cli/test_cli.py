@@ -149,6 +149,10 @@ def test_a_missing_path_is_one_line(tmp_path):
     _one_line(run("ingest", "nowhere", cwd=tmp_path), "nowhere", "check the spelling")
 
 
+def test_serving_a_missing_path_is_one_line(tmp_path):
+    _one_line(run("serve", "nowhere", "--port", "0", cwd=tmp_path), "nowhere")
+
+
 def test_an_empty_question_is_one_line(tmp_path):
     _one_line(run("ask", " ", cwd=tmp_path), "empty")
 
@@ -192,11 +196,12 @@ def test_another_embedder_than_the_homes_is_one_line_with_the_command(folder):
     _one_line(done, "/nonexistent/model")
 
 
-def test_missing_weights_say_what_to_install(tmp_path):
+@pytest.mark.parametrize("verb", [("search", "x"), ("serve", "--port", "0")])
+def test_missing_weights_say_what_to_install(tmp_path, verb):
     code = (
         "import importlib.util as u, sys; real = u.find_spec\n"
         "u.find_spec = lambda n, *a: None if n.startswith('gt_all') else real(n, *a)\n"
-        "import runpy; sys.argv = ['steelyard', 'search', 'x']; "
+        f"import runpy; sys.argv = ['steelyard', *{verb!r}]; "
         "runpy.run_module('steelyard', run_name='__main__')"
     )
     env = {k: v for k, v in ENV.items() if k != "STEELYARD_EMBED_MODEL"}

@@ -3,9 +3,9 @@
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from fake_index import FakeFeed, unit
 from steelyard.core.errors import SetupError
 from steelyard.core.ranking import Allowed
 from steelyard.index import snapshot
+from steelyard.infra.files import FileLock, read_only
 
 ANY = Allowed()
 
@@ -280,15 +281,37 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert found(shadows) == (sorted(feed.live), sorted(feed.live))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_directory_is_searched_through_a_temporary_copy(feed, saved, open_shadows):
-    saved.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    try:
-        shadows = open_shadows(feed)
-        assert not shadows.owner
-        assert found(shadows) == (sorted(feed.live), sorted(feed.live))
-    finally:
-        saved.chmod(stat.S_IRWXU)
+def test_a_read_only_directory_is_searched_through_a_temporary_copy(
+    feed, saved, open_shadows, monkeypatch, tmp_path
+):
+    """Simulated, because root may write anywhere."""
+    make_folder, take_lock = Path.mkdir, FileLock.acquire
+
+    def mkdir(self, *args, **options):
+        if self.is_relative_to(saved):
+            raise OSError(30, "Read-only file system")
+        make_folder(self, *args, **options)
+
+    def acquire(self, **options):
+        if self._path.is_relative_to(saved):
+            raise read_only(self._path, "Read-only file system")
+        take_lock(self, **options)
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    before = sorted(path.name for path in saved.rglob("*"))
+    feed.num_rows_read = 0
+    feed.add("common late")
+    shadows = open_shadows(feed)
+    assert not shadows.owner
+    assert feed.num_rows_read == 1
+    assert found(shadows) == (sorted(feed.live), sorted(feed.live))
+    shadows.close()
+    assert list(temporary.iterdir()) == []
+    assert sorted(path.name for path in saved.rglob("*")) == before
 
 
 def test_a_place_without_hard_links_is_copied(feed, saved, open_shadows, monkeypatch):

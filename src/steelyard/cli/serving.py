@@ -14,7 +14,7 @@ from steelyard.app import App
 from steelyard.cli import show
 from steelyard.cli.options import Home, Json, LlmGguf, LlmModel, LlmUrl, Set, opened
 from steelyard.core.errors import SetupError
-from steelyard.server import build
+from steelyard.server import build, running
 
 SHUTDOWN_S = 3
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -99,23 +99,25 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(app: App, paths: list[str], sock: socket.socket, *, as_json: bool) -> None:
+    asgi = build(app)
     config = uvicorn.Config(
-        build(app, paths=paths),
+        asgi,
         log_config=None,
         access_log=False,
         server_header=False,
-        lifespan="on",
+        lifespan="off",
         timeout_graceful_shutdown=SHUTDOWN_S,
         h11_max_incomplete_event_size=64 * 1024,
     )
     started = asyncio.Event()
     server = _Server(config, started)
-    announce = asyncio.create_task(_announce(started, app, sock, as_json=as_json))
-    try:
-        await server.serve(sockets=[sock])
-    finally:
-        announce.cancel()
-        await asyncio.gather(announce, return_exceptions=True)
+    async with running(asgi, paths):
+        announce = asyncio.create_task(_announce(started, app, sock, as_json=as_json))
+        try:
+            await server.serve(sockets=[sock])
+        finally:
+            announce.cancel()
+            await asyncio.gather(announce, return_exceptions=True)
 
 
 async def _announce(

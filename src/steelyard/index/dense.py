@@ -127,6 +127,8 @@ class Dense:
 
     def add(self, rows: IndexRows) -> None:
         """Add chunks; one that is already here is replaced."""
+        if not len(rows.chunk_ids):
+            return
         assert rows.vectors.shape == (len(rows.chunk_ids), self.dim), rows.vectors.shape
         self.remove(rows.chunk_ids)
         self._store.append(rows.chunk_ids, rows.classes, rows.vectors)

@@ -1,10 +1,10 @@
 """The approximate half of dense search: an HNSW graph over int8 codes of the first slots.
 
-The codes only choose candidates; scores come from the f16 rows (rows.py). Measured on 30,000
-clustered vectors: of the 10 true neighbours, 64 candidates of an int8 graph held 1.000 and
-those of an f16 graph .9998, and the int8 graph took half the time and vector memory to build.
-usearch's own cast to int8 keeps some six levels of a unit vector's component; ours keeps 25
-a standard deviation.
+The codes only choose candidates; scores come from the f16 rows (rows.py). Measured on 16,500
+real passages (all-MiniLM-L6-v2): 64 candidates of an int8 graph held .9992 of the 10 nearest
+and 96 of them .9969 of the 50 nearest, as did an f16 graph's (.9992, .9971), at half the
+memory for vectors. usearch's own cast to int8 would keep some six levels of a unit vector's
+component; ours keeps 25 a standard deviation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The HTTP door: `build(app)` returns the ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,11 +24,11 @@ from steelyard.server.openapi import ENDPOINTS, openapi
 from steelyard.server.operations import dumps
 from steelyard.server.watch import Observed, watch_loop_lag
 
-__all__ = ["build"]
+__all__ = ["build", "running"]
 
 
 def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
-    """Return the ASGI application; while it runs, `paths` are ingested and watched.
+    """Return the ASGI application. Its lifespan is `running`: `paths` are ingested and watched.
 
     Raises:
         SetupError: it would listen beyond loopback and there is no API key.
@@ -56,7 +56,7 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
             Middleware(LocalOnly, active=not required),
             Middleware(Observed, metrics=live.metrics),
         ],
-        lifespan=_lifespan(live, list(paths)),
+        lifespan=lambda server: running(server, paths),
     )
     server.state.live = live
     server.state.openapi = dumps(openapi())
@@ -72,21 +72,26 @@ class _Static(StaticFiles):
         return response
 
 
-def _lifespan(
-    live: Live, paths: list[str]
-) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        def count(ended: Ended) -> None:
-            live.metrics.ingested("unchanged" if ended.unchanged else ended.state.value)
+@asynccontextmanager
+async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator[None]:
+    """Do what the server needs in the background, while the context lasts.
 
-        live.app.work.listen(count)
-        lag = asyncio.create_task(watch_loop_lag(live.metrics))
-        try:
-            async with live.app.working(paths):
-                yield
-        finally:
-            lag.cancel()
-            await asyncio.gather(lag, return_exceptions=True)
+    Raises:
+        SetupError: the model or the index cannot be loaded.
+        InputError: a path does not exist.
+    """
+    live = server.state.live
+    assert isinstance(live, Live)
 
-    return lifespan
+    def count(ended: Ended) -> None:
+        live.metrics.ingested("unchanged" if ended.unchanged else ended.state.value)
+
+    live.app.work.listen(count)
+    lag = asyncio.create_task(watch_loop_lag(live.metrics))
+    try:
+        async with live.app.working(paths):
+            yield
+    finally:
+        lag.cancel()
+        await asyncio.gather(lag, return_exceptions=True)
+        live.app.work.unlisten(count)
