@@ -35,7 +35,8 @@ from steelyard.infra.models import find_model
 
 HOME = OUT / "serving-home"
 PAGES = OUT / "serving-pages"
-INGEST_FILES = 1500
+NUM_CHUNKS = 16_000
+WHOLE = ("--set", "chunk.max_tokens=256")  # a window of 800 characters stays one chunk
 PEER_SAMPLE = 400
 
 
@@ -117,32 +118,34 @@ def our_stages(server: Server, questions: Sequence[str]) -> dict[str, float]:
     return {stage: round(statistics.median(values), 3) for stage, values in timings.items()}
 
 
-def our_ingest_rate() -> float:
-    """Return chunks/s of `steelyard ingest` of 800-character files, process start included."""
-    folder, home = OUT / "ingest-pages", OUT / "ingest-home"
-    for path in (folder, home):
-        shutil.rmtree(path, ignore_errors=True)
-    folder.mkdir(parents=True)
+def rows() -> list[dict[str, str]]:
+    """Return every n-th 800-character window, so that both servers hold the same chunks."""
     lines = data.chunks_path().read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines[:INGEST_FILES]):
-        (folder / f"{number:05}.txt").write_text(json.loads(line)["text"], encoding="utf-8")
+    step = len(lines) / min(NUM_CHUNKS, len(lines))
+    return [json.loads(lines[int(n * step)]) for n in range(min(NUM_CHUNKS, len(lines)))]
+
+
+def same_chunks() -> Path:
+    path = OUT / "serving-chunks.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
+    return path
+
+
+def ingest_ours() -> float:
+    """Write the chunks as files and ingest them; return chunks/s, process start included."""
+    for path in (PAGES, HOME):
+        shutil.rmtree(path, ignore_errors=True)
+    PAGES.mkdir(parents=True)
+    chunks = rows()
+    for number, row in enumerate(chunks):
+        (PAGES / f"{number:05}.txt").write_text(row["text"], encoding="utf-8")
     started = time.perf_counter()
     subprocess.run(
-        steelyard("ingest", str(folder), "--home", str(home), "--json"),
+        steelyard("ingest", str(PAGES), "--home", str(HOME), "--json", *WHOLE),
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    return min(INGEST_FILES, len(lines)) / (time.perf_counter() - started)
-
-
-def make_pages() -> None:
-    """Write the corpus as files, once."""
-    if PAGES.exists():
-        return
-    PAGES.mkdir(parents=True)
-    for number, document in enumerate(data.documents()):
-        text = f"# {document['title']}\n\n{document['text']}"
-        (PAGES / f"{number:05}.md").write_text(text, encoding="utf-8")
+    return len(chunks) / (time.perf_counter() - started)
 
 
 def freshness(server: Server, *, rounds: int) -> dict[str, float]:
@@ -173,17 +176,16 @@ def freshness(server: Server, *, rounds: int) -> dict[str, float]:
 
 
 def measure_ours(questions: Sequence[str], *, num: int) -> dict[str, Any]:
-    make_pages()
-    if not (HOME / "steelyard.db").exists():
-        subprocess.run(steelyard("ingest", str(PAGES), "--home", str(HOME)), check=True)
+    rate = ingest_ours()
     port = free_port()
-    words = ("serve", str(PAGES), "--home", str(HOME), "--port", str(port), "--json")
+    words = ("serve", str(PAGES), "--home", str(HOME), "--port", str(port), "--json", *WHOLE)
     server = Server(steelyard(*words), port)
     try:
         time.sleep(10)  # the first look at the files is over
         status = server.post("/v1/status", None, method="GET")
         result = {
             "num_chunks": status["num_chunks"],
+            "chunks_per_s": round(rate, 1),
             "start_to_first_answer_s": round(server.start_s, 2),
             "rest_mb": round(server.rest_mb()),
             "stages_ms": our_stages(server, questions),
@@ -196,11 +198,11 @@ def measure_ours(questions: Sequence[str], *, num: int) -> dict[str, Any]:
         server.stop()
 
 
-def peer_vectors() -> Path:
+def peer_vectors(chunks: Path) -> Path:
     """Return the chunks' vectors, so that the peer need not embed for a quarter of an hour."""
-    path = OUT / "chunks800.npy"
-    if not path.exists():
-        lines = data.chunks_path().read_text(encoding="utf-8").splitlines()
+    path = OUT / "serving-chunks.npy"
+    lines = chunks.read_text(encoding="utf-8").splitlines()
+    if not path.exists() or len(np.load(path, mmap_mode="r")) != len(lines):
         embedder = BertEmbedder(EmbedOptions())
         vectors = embedder.embed_passages([json.loads(line)["text"] for line in lines])
         np.save(path, vectors.astype(np.float16))
@@ -211,7 +213,8 @@ def measure_peer(python: str, questions: Sequence[str], *, num: int) -> dict[str
     port = free_port()
     model = str(find_model("all-MiniLM-L6-v2"))
     script = str(Path(__file__).parent / "peers" / "parts_server.py")
-    command = [python, script, model, str(data.chunks_path()), str(port), str(peer_vectors())]
+    chunks = same_chunks()
+    command = [python, script, model, str(chunks), str(port), str(peer_vectors(chunks))]
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     server = Server(command, port)
     try:
@@ -259,7 +262,6 @@ def main() -> None:
     questions = data.questions()[:100]
     num = 300 if options.quick else 1500
     ours = measure_ours(questions, num=num)
-    ours["chunks_per_s"] = round(our_ingest_rate(), 1)
     peer = measure_peer(options.peer_python, questions, num=max(num // 5, 100))
     write_result("serving", {"ours": ours, "peer": peer, "ratios": ratios(ours, peer)})
 

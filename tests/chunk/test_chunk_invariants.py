@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,35 +91,3 @@ def test_chunks_hold_all_text_once_in_order_within_budget(
     chunks = chunker.chunk(parsed)
     check_chunks(parsed, chunks, any_tokenizer, options)
     assert chunker.chunk(parsed) == chunks
-
-
-@pytest.mark.parametrize(
-    "unit",
-    [
-        "word ",
-        "x",
-        " ",
-        "\n",
-        "a\n",
-        "a\n\n",
-        "Yes. ",
-        "日",
-        "。",
-        "- a\n",
-        ".",
-        "\u200b",
-        "# a\n",
-        "=\n",
-    ],
-)
-@pytest.mark.parametrize("kind", [None, *BlockKind])
-def test_work_grows_no_faster_than_the_text(words: Any, unit: str, kind: BlockKind | None) -> None:
-    def num_chars_tokenised(times: int) -> int:
-        words.num_chars = 0
-        text = unit * times
-        blocks = () if kind is None else (Block(kind, 0, len(text), level=kind == "heading"),)
-        parsed = Parsed(text=text, blocks=blocks, title="t", media_type="text/plain")
-        check_chunks(parsed, StructureChunker(words).chunk(parsed), words, ChunkOptions())
-        return int(words.num_chars)
-
-    assert num_chars_tokenised(8000) <= 2.5 * num_chars_tokenised(4000) + 200

@@ -114,8 +114,10 @@ def test_a_question_streams_to_a_cited_answer_whose_span_lights_up(page, address
     expect(lit).to_contain_text("under policy number **TB-TRV-20417")
     expect(lit).to_be_in_viewport()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Helpful", exact=False).last.click()
-    expect(page.get_by_text("Thank", exact=False).last).to_be_visible()
+    page.get_by_role("button", name="Good answer").last.click()
+    page.get_by_role("textbox", name="Comment").last.fill("just what I needed")
+    page.get_by_role("button", name="Send").last.click()
+    expect(page.get_by_text("Thank you, noted")).to_be_visible()
 
 
 def test_what_the_documents_do_not_tell_is_said(page, address):

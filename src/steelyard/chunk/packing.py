@@ -54,13 +54,14 @@ class Packer:
         return self._done
 
     def _parts_before(self, unit: Unit) -> bool:
-        if not unit.heading or not self._current:
+        if not self._current:
             return False
-        first = self._current[0]
-        if unit.step > 0 and self._current[-1].heading:  # the rest of a long heading
-            return False
-        if unit.level < first.level:
+        first, last = self._current[0], self._current[-1]
+        if unit.heading and unit.level < first.level:
             return True
+        opens = unit.heading and not (last.heading and unit.step > 0)  # not a long one's rest
+        if not opens and unit.part_of == last.part_of:
+            return False
         if all(one.heading for one in self._current):
             return False
         return bool(self._full) or self._size(self._current) >= self._min_tokens
@@ -74,6 +75,7 @@ class Packer:
         room = self._room(unit)
         by_words = max(1, room // _WORD_PIECES)
         if self._tokens.count(unit.start, unit.end) > room:
+            unit = replace(unit, part_of=(unit.start, unit.end))
             return break_unit(unit, self._text) or self._words(unit, by_words)
         size = self._size(self._current)
         if all(one.heading for one in self._current):

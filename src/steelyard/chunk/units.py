@@ -25,8 +25,9 @@ class Unit:
     """What stays together if it can: `text[start:end]`, not blank.
 
     `path` holds the headings above it (a heading's own included) and `level` the innermost
-    one's level, 0 above all headings. `step` is the way of breaking that made it. `columns` is
-    the header row of the table that it continues.
+    one's level, 0 above all headings. `step` is the way of breaking that made it, `part_of` the
+    span of what was too long and is now in pieces. `columns` is the header row of the table
+    that it continues.
     """
 
     kind: BlockKind
@@ -36,6 +37,7 @@ class Unit:
     level: int = 0
     page: int | None = None
     step: int = 0
+    part_of: tuple[int, int] | None = None
     columns: str = ""
 
     @property

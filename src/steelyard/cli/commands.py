@@ -23,7 +23,7 @@ from steelyard.cli.options import (
 )
 from steelyard.core.chat import Done, Failed, Sources, Token
 from steelyard.core.documents import DEFAULT_COLLECTION
-from steelyard.core.errors import UpstreamError
+from steelyard.core.errors import InputError, UpstreamError
 from steelyard.core.ranking import Query
 from steelyard.flows.work import Ended
 from steelyard.server.bodies import answer_json, search_json
@@ -31,7 +31,7 @@ from steelyard.server.bodies import answer_json, search_json
 
 def ingest(
     ctx: typer.Context,
-    paths: Annotated[list[str], typer.Argument(help="files and folders")],
+    paths: Annotated[list[str] | None, typer.Argument(help="files and folders")] = None,
     home: Home = None,
     collection: Collection = DEFAULT_COLLECTION,
     groups: Groups = "public",
@@ -50,7 +50,11 @@ def ingest(
         steelyard ingest docs/ handbook.pdf
 
         steelyard ingest --collection legal --groups legal,board contracts/
+
+        steelyard ingest --reembed --set embed.model=/models/bge-small
     """
+    if not paths and not reembed:
+        raise InputError("nothing to ingest: name files or folders, as `steelyard ingest docs/`")
     with opened(ctx, home, {}, settings) as app:
         with show.IngestProgress(quiet=as_json) as progress:
             if reembed:
@@ -62,7 +66,7 @@ def ingest(
 
             synced = asyncio.run(
                 app.ingest_once(
-                    paths, collection=collection, groups=names_of(groups), on_end=on_end
+                    paths or [], collection=collection, groups=names_of(groups), on_end=on_end
                 )
             )
         counts = dict(sorted(progress.ended.items()))

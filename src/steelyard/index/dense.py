@@ -45,8 +45,7 @@ class DenseView:
                 near = self.graph.candidates(vector, count=count)
                 near = near[mask[near]]
                 if len(near) >= enough(k):
-                    slots = np.concatenate([near, self._unwalked(mask)])
-                    slots.sort()
+                    slots = np.union1d(near, self._unwalked(mask))  # a loose one may be near
                     return self.rows.nearest(vector, slots, k=k)
         return self.rows.nearest(vector, np.flatnonzero(mask), k=k)
 

@@ -20,11 +20,11 @@ from usearch.index import BatchMatches, Index
 from steelyard.core.ranking import Vector
 from steelyard.index.options import IndexOptions
 from steelyard.index.rows import Slots
+from steelyard.index.twins import Twins
 
 _CLIP_DEVIATIONS = 5.0  # a component beyond 5 / sqrt(D) is clipped
 _BATCH_ROWS = 256  # between two looks at the stop signal
 _SELF_CHECK_HITS = 8
-_EQUAL_DISTANCE = 1e-5  # what the cosine distance of a code to itself may round to
 
 
 class Damaged(Exception):
@@ -34,20 +34,32 @@ class Damaged(Exception):
 class Graph:
     """Finds candidate slots. Not changed after it is published: `extended` works on a copy."""
 
-    def __init__(self, index: Index, *, covers: int, loose: Slots, options: IndexOptions) -> None:
+    def __init__(
+        self, index: Index, *, covers: int, loose: Slots, twins: Twins, options: IndexOptions
+    ) -> None:
         self._index = index
         self._options = options
-        self.covers = covers  # slots below this are in the graph, or in `loose`, or dead
-        self.loose = loose  # slots that no search of the graph finds: scan them
+        self.covers = covers  # slots below this are in the graph, a twin of one, or dead
+        self.loose = loose  # slots that no walk finds, though they are in the graph: scan them
+        self.twins = twins
 
     @classmethod
     def empty(cls, *, dim: int, options: IndexOptions) -> Graph:
         loose = np.empty(0, dtype=np.int64)
-        return cls(_new_index(dim, options), covers=0, loose=loose, options=options)
+        return cls(
+            _new_index(dim, options), covers=0, loose=loose, twins=Twins.none(), options=options
+        )
 
     @classmethod
     def load(
-        cls, path: Path, *, dim: int, covers: int, loose: Slots, options: IndexOptions
+        cls,
+        path: Path,
+        *,
+        dim: int,
+        covers: int,
+        loose: Slots,
+        twins: Twins,
+        options: IndexOptions,
     ) -> Graph:
         """Read a graph.
 
@@ -65,21 +77,21 @@ class Graph:
                 f"{index.connectivity} and {len(index)} slots; expected {dim}, "
                 f"{options.connectivity} and at most {covers}"
             )
-        return cls(index, covers=covers, loose=loose, options=options)
+        return cls(index, covers=covers, loose=loose, twins=twins, options=options)
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._index) + len(self.twins.followers)
 
     def save(self, path: Path) -> None:
         self._index.save(path)
 
     def candidates(self, vector: Vector, *, count: int) -> Slots:
-        """Return up to `count` slots near `vector`, nearest first by their codes."""
+        """Return some `count` slots near `vector` by their codes, and the twins of these."""
         if not len(self._index):
             return np.empty(0, dtype=np.int64)
         count = min(count, len(self._index))
         matches = self._index.search(_codes(vector), count, threads=1)
-        return matches.keys.astype(np.int64)
+        return self.twins.with_followers(matches.keys.astype(np.int64))
 
     def extended(
         self,
@@ -93,19 +105,25 @@ class Graph:
 
         Costs a copy of the graph (1 µs a row) and about half a millisecond a new row.
         """
-        index = self._copy()
+        index, twins, added = self._copy(), self.twins, [self.loose]
         for start in range(0, len(slots), _BATCH_ROWS):
             if stopped():
                 return None
             batch = slots[start : start + _BATCH_ROWS]
-            index.add(batch.astype(np.uint64), _codes(vectors[batch]), threads=1)
-        doubtful = np.concatenate([self.loose, slots])
-        loose = [
-            _unfound(index, doubtful[start : start + _BATCH_ROWS], vectors)
-            for start in range(0, len(doubtful), _BATCH_ROWS)
-        ]
-        still_loose = np.concatenate([doubtful[:0], *loose])
-        return Graph(index, covers=covers, loose=still_loose, options=self._options)
+            codes = _codes(vectors[batch])
+            leaders = twins.leaders_of(codes, batch)
+            leading = leaders == batch
+            index.add(batch[leading].astype(np.uint64), codes[leading], threads=1)
+            twins = twins.joined(codes, batch, leaders)
+            added.append(batch[leading])
+        loose = [_unfound(index, some, vectors) for some in added if len(some)]
+        return Graph(
+            index,
+            covers=covers,
+            loose=np.concatenate([slots[:0], *loose]),
+            twins=twins,
+            options=self._options,
+        )
 
     def _copy(self) -> Index:
         if len(self._index):
@@ -132,18 +150,10 @@ def _codes(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
 
 
 def _unfound(index: Index, slots: Slots, vectors: NDArray[np.float16]) -> Slots:
-    """Return those of `slots` which a search for their own vector does not find.
-
-    A slot lost in a crowd of equals is as good as found: they answer for it.
-    """
-    codes = _codes(vectors[slots])
-    matches = index.search(codes, _SELF_CHECK_HITS, threads=1)
+    """Return those of `slots` which a search for their own vector does not find."""
+    matches = index.search(_codes(vectors[slots]), _SELF_CHECK_HITS, threads=1)
     assert isinstance(matches, BatchMatches)
     keys = np.asarray(matches.keys)
-    distances = np.asarray(matches.distances)
-    counts = np.asarray(matches.counts)
-    hits = np.arange(keys.shape[1]) < counts[:, None]
-    itself = (keys == slots[:, None].astype(np.uint64)) & hits
-    crowded = (counts == keys.shape[1]) & (distances[:, -1] <= _EQUAL_DISTANCE)
-    found: NDArray[np.bool_] = itself.any(axis=1) | crowded
+    hits = np.arange(keys.shape[1]) < np.asarray(matches.counts)[:, None]
+    found: NDArray[np.bool_] = ((keys == slots[:, None].astype(np.uint64)) & hits).any(axis=1)
     return slots[~found]

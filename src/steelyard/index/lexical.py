@@ -15,7 +15,7 @@ from steelyard.core.protocols import IndexRows
 from steelyard.core.ranking import Allowed, Ranking
 from steelyard.index.analysis import ANALYZER, QueryAnalyzer, passage_analyzer, prepared
 from steelyard.index.planner import LEXICAL_WALK_LIMIT, oversampled
-from steelyard.index.rows import TIE_MARGIN, ranked
+from steelyard.index.rows import TIE_MARGIN, among, ranked
 from steelyard.infra.files import disk_full
 
 # Signed on purpose: deleting by a Python int on an unsigned field deletes nothing, silently.
@@ -125,7 +125,7 @@ class LexicalView:
             classes = self._searcher.fast_field_values(_CLASS, addresses)
             kept &= np.array([value in allowed.classes for value in classes], dtype=np.bool_)
         if allowed.chunk_ids is not None:
-            kept &= np.isin(ids, allowed.chunk_ids)
+            kept &= among(ids, allowed.chunk_ids)
         return ids, kept
 
 

@@ -16,6 +16,6 @@ class IndexOptions:
     connectivity: int = 32
     expansion_add: int = 256
     expansion_search: int = 64
-    tail_rows: int = 2048
+    tail_rows: int = 1024
     save_after_changes: int = 4096
     lexical_heap_bytes: int = 20_000_000  # tantivy's floor is 15 MB a writer thread

@@ -8,16 +8,17 @@ that the walk left out is farther away. Otherwise the question moves on to the e
 
 from math import ceil
 
-# Measured on two cores at 384 dimensions (bench/index_100k.py): an exact scan takes about
-# 0.3 µs a row, copying included, and a walk about 9 µs a candidate. Only their ratio counts.
-SCAN_US_PER_ROW = 0.3
-WALK_US_PER_CANDIDATE = 9.0
+# Measured at 100,000 rows of 384 dimensions on two busy cores (bench/index_100k.py, costs_us):
+# an exact scan takes .3 to .5 µs a row, with or without copying it together, and a walk 9 to
+# 13 µs a candidate. Only their ratio counts.
+SCAN_US_PER_ROW = 0.4
+WALK_US_PER_CANDIDATE = 10.0
 # A filter that is independent of the vectors leaves k allowed among k / share candidates on
 # average; with this factor and this margin nearly always.
 _SURPLUS = 1.5
 _MARGIN = 16
 _WIDENING = 4
-LEXICAL_WALK_LIMIT = 4096  # hits; beyond it a lexical filter inside the query costs less
+LEXICAL_WALK_LIMIT = 16_384  # hits, 0.5 µs each; a filter inside the query costs 2 to 10 ms
 
 
 def walks(*, k: int, num_allowed: int, num_total: int, least: int) -> tuple[int, ...]:

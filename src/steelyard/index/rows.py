@@ -3,6 +3,7 @@
 Shape suffixes: N slots, D dimensions, M chosen rows.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ _GROWTH = 1.25
 _MIN_CAPACITY = 1024
 # Rows fetched beyond k, so that equal scores at the border are ordered by chunk id.
 TIE_MARGIN = 8
+_FEW = 16  # fewer than one slot in so many: look each id up
+_MAX_SPREAD = 8  # bytes of lookup table a value; beyond it, search
 
 Slots = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -38,17 +41,17 @@ class Rows:
 
     def holding(self, chunk_ids: NDArray[np.int64]) -> Mask:
         """Mark the slots whose chunk is among `chunk_ids` (sorted, unique)."""
-        if not self.ascending:
-            return np.isin(self.chunk_ids, chunk_ids)
-        mask = np.zeros(len(self), dtype=np.bool_)
-        slots = np.searchsorted(self.chunk_ids, chunk_ids)
-        inside = slots < len(self)
-        slots = slots[inside]
-        mask[slots[self.chunk_ids[slots] == chunk_ids[inside]]] = True
-        return mask
+        if not len(self) or not len(chunk_ids):
+            return np.zeros(len(self), dtype=np.bool_)
+        if self.ascending and len(chunk_ids) < len(self) // _FEW:
+            mask = np.zeros(len(self), dtype=np.bool_)
+            slots = np.minimum(np.searchsorted(self.chunk_ids, chunk_ids), len(self) - 1)
+            mask[slots[self.chunk_ids[slots] == chunk_ids]] = True
+            return mask
+        return among(self.chunk_ids, chunk_ids)
 
     def nearest(self, vector: Vector, slots: Slots, *, k: int) -> Ranking:
-        """Return the k best of `slots` by exact cosine (f16 rows, f32 sums)."""
+        """Return the k best of `slots` (ascending, unique) by exact cosine (f16 rows, f32 sums)."""
         wanted = min(k + TIE_MARGIN, len(slots))
         while wanted:
             found, scores = self._scan(vector.astype(np.float16), slots, wanted)
@@ -64,10 +67,9 @@ class Rows:
     ) -> tuple[Slots, NDArray[np.float32]]:
         """Return the best `wanted` slots and their scores, in no order."""
         best_slots, best_scores = slots[:0], np.empty(0, dtype=np.float32)
-        for start in range(0, len(slots), _BLOCK_ROWS):
-            block = slots[start : start + _BLOCK_ROWS]
+        for block in _blocks(slots):
             first, last = int(block[0]), int(block[-1])
-            unbroken = last - first + 1 == len(block)  # ascending slots: no copy is needed
+            unbroken = last - first + 1 == len(block)  # then no copy is needed
             rows_MD = self.vectors[first : last + 1] if unbroken else self.vectors[block]
             matches = search(
                 rows_MD, vector, min(wanted, len(block)), MetricKind.IP, exact=True, threads=1
@@ -79,6 +81,28 @@ class Rows:
                 top = np.argpartition(-best_scores, wanted - 1)[:wanted]
                 best_slots, best_scores = best_slots[top], best_scores[top]
         return best_slots, best_scores
+
+
+def _blocks(slots: Slots) -> Iterator[Slots]:
+    """Cut ascending slots into blocks; the unbroken end, where the newest are, stands alone."""
+    offsets = slots - np.arange(len(slots))
+    end = int(np.searchsorted(offsets, offsets[-1]))
+    for part in (slots[:end], slots[end:]):
+        for start in range(0, len(part), _BLOCK_ROWS):
+            yield part[start : start + _BLOCK_ROWS]
+
+
+def among(values: NDArray[np.int64], chunk_ids: NDArray[np.int64]) -> Mask:
+    """Mark the values that are among `chunk_ids` (sorted, unique, not empty)."""
+    low, high = int(chunk_ids[0]), int(chunk_ids[-1])
+    if high - low < _MAX_SPREAD * len(values):
+        table = np.zeros(high - low + 1, dtype=np.bool_)
+        table[chunk_ids - low] = True
+        inside = (values >= low) & (values <= high)
+        return inside & table[np.where(inside, values - low, 0)]
+    places = np.minimum(np.searchsorted(chunk_ids, values), len(chunk_ids) - 1)
+    found: Mask = chunk_ids[places] == values
+    return found
 
 
 class RowStore:
@@ -124,7 +148,7 @@ class RowStore:
         """Make room; fresh pages cost no memory before they are written."""
         if size <= len(self._chunk_ids):
             return
-        capacity = max(_MIN_CAPACITY, size, int(len(self._chunk_ids) * _GROWTH))
+        capacity = max(_MIN_CAPACITY, int(size * _GROWTH))
         old = self.view()
         self._chunk_ids = np.empty(capacity, dtype=np.int64)
         self._classes = np.empty(capacity, dtype=np.int32)

@@ -27,10 +27,11 @@ from steelyard.index.graph import Damaged, Graph
 from steelyard.index.lexical import Lexical
 from steelyard.index.options import IndexOptions
 from steelyard.index.rows import Rows
+from steelyard.index.twins import Twins
 from steelyard.infra.files import explained, sync, write_atomic
 
 MANIFEST = "manifest.json"
-_FORMAT = f"1/{ANALYZER}"
+_FORMAT = f"2/{ANALYZER}"
 _DENSE = "dense-"
 _LEXICAL = "lexical-"
 _GRAPH_FILE = "graph.usearch"
@@ -156,6 +157,10 @@ def _write_dense(folder: Path, dense: DenseView) -> None:
         "vectors": dense.rows.vectors,
         "live": dense.live,
         "loose": dense.graph.loose,
+        "hashes": dense.graph.twins.hashes,
+        "leaders": dense.graph.twins.leaders,
+        "followed": dense.graph.twins.followed,
+        "followers": dense.graph.twins.followers,
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
@@ -175,6 +180,12 @@ def _load_dense(folder: Path, manifest: Manifest, *, options: IndexOptions) -> D
         dim=manifest.dim,
         covers=manifest.covers,
         loose=np.load(folder / "loose.npy"),
+        twins=Twins(
+            hashes=np.load(folder / "hashes.npy"),
+            leaders=np.load(folder / "leaders.npy"),
+            followed=np.load(folder / "followed.npy"),
+            followers=np.load(folder / "followers.npy"),
+        ),
         options=options,
     )
     size = len(chunk_ids)
