@@ -16,7 +16,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; expected errors end in one line on stderr and an exit code."""
     logging.basicConfig(
-        level=os.environ.get("LOGLEVEL", "WARNING").upper(),
+        level=os.environ.get("LOGLEVEL", "ERROR").upper(),
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )

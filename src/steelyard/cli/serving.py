@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -40,6 +42,8 @@ def serve(
 
         steelyard serve --port 9000 --llm-url http://127.0.0.1:11434 --llm-model llama3.2 docs/
     """
+    if "LOGLEVEL" not in os.environ:
+        logging.getLogger().setLevel(logging.WARNING)  # a server's operator reads the log
     flags = {
         "serve.host": host,
         "serve.port": port,

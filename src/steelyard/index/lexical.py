@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _CLASS = "access_class"
 _TEXT = "text"
 _MAX_QUERY_TERMS = 64
 _MAX_ID_CLAUSES = 256  # 100 id clauses take 0.5 ms; a term set of as many takes 1.8
+_LEAST_FREE_BYTES = 1 << 20
 _NO_SPACE = ("No space left on device", "os error 28", "os error 122")
 
 
@@ -159,14 +161,15 @@ class Lexical:
         writer = self._open_writer()
         if not fresh:
             self.remove(rows.chunk_ids.tolist())
-        for chunk_id, access_class, text in zip(
-            rows.chunk_ids.tolist(), rows.classes.tolist(), rows.texts, strict=True
-        ):
-            document = tantivy.Document()
-            document.add_integer(_ID, chunk_id)
-            document.add_integer(_CLASS, access_class)
-            document.add_text(_TEXT, prepared(text))
-            writer.add_document(document)
+        with self._explained():
+            for chunk_id, access_class, text in zip(
+                rows.chunk_ids.tolist(), rows.classes.tolist(), rows.texts, strict=True
+            ):
+                document = tantivy.Document()
+                document.add_integer(_ID, chunk_id)
+                document.add_integer(_CLASS, access_class)
+                document.add_text(_TEXT, prepared(text))
+                writer.add_document(document)
 
     def commit(self) -> LexicalView:
         """Make the changes durable and visible; without changes, cost nothing.
@@ -188,7 +191,11 @@ class Lexical:
                 writer.rollback()
 
     def close(self) -> None:
-        self.revert()
+        """Drop what is not committed, and wait for merges: they still write files."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            with contextlib.suppress(ValueError):  # a killed writer has nothing to wait for
+                writer.wait_merging_threads()
 
     def _open_writer(self) -> tantivy.IndexWriter:
         if self._writer is None:
@@ -206,7 +213,9 @@ class Lexical:
         try:
             yield
         except ValueError as error:
-            if any(sign in str(error) for sign in _NO_SPACE):
+            full = any(sign in str(error) for sign in _NO_SPACE)
+            # A writer that its own thread's full disk has killed names no reason.
+            if full or shutil.disk_usage(self.directory).free < _LEAST_FREE_BYTES:
                 raise disk_full(self.directory) from error
             raise
 
