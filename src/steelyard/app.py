@@ -21,7 +21,7 @@ from steelyard.core.protocols import Embedder, Generator
 from steelyard.core.ranking import Query
 from steelyard.embed import HashingEmbedder
 from steelyard.flows.answer import Answering
-from steelyard.flows.follow import Vanished, follow_files, follow_truth
+from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
 from steelyard.flows.sources import example_questions, path_of, resolve_roots
@@ -119,6 +119,7 @@ class App:
             workers=self.workers,
             inbox=self.home / "inbox",
             recipe=lambda: self.recipe.name,
+            catch_up=lambda: self.index.refresh(),
         )
 
     @cached_property
@@ -213,11 +214,8 @@ class App:
         )
         self._roots = roots
         self._vanished.watch(roots, path_of)
-        jobs = [
-            self._keep_ingesting(),
-            follow_truth(self.store, self.index, self.workers),
-            self._keep_up(roots),
-        ]
+        follower = TruthFollower(self.store, self.index, self.workers)
+        jobs = [self._keep_ingesting(follower), follower.run(), self._keep_up(roots)]
         tasks = [asyncio.create_task(job) for job in jobs]
         try:
             yield
@@ -233,9 +231,9 @@ class App:
         if isinstance(generator, OpenAIGenerator | GgufGenerator):
             await generator.aclose()
 
-    async def _keep_ingesting(self) -> None:
+    async def _keep_ingesting(self, follower: TruthFollower) -> None:
         """Run the pipeline; when the home cannot be written, say why and try again."""
-        ingest = self._ingest()
+        ingest = self._ingest(follower)
         while True:
             try:
                 await ingest.run()
@@ -275,10 +273,9 @@ class App:
             synced = await self.library.sync(
                 roots, collection=collection, groups=groups, exclude=[self.home]
             )
-            await self.work.settled(synced.tickets)
+            await self.library.settled(synced.tickets)
         finally:
             self.work.unlisten(on_end)
-        await compute(self.workers.ingest, self.index.refresh)
         await compute(self.workers.ingest, self.store.prune_embeddings)
         return synced
 
@@ -288,12 +285,15 @@ class App:
         Raises:
             SetupError, Overloaded: the home cannot be written; nothing is lost.
         """
-        ingest = asyncio.create_task(self._ingest().run())
+        follower = TruthFollower(self.store, self.index, self.workers)
+        following = asyncio.create_task(follower.run())
+        ingest = asyncio.create_task(self._ingest(follower).run())
 
         async def everything() -> Synced:
             await self.library.resume()
             synced = await self.add_paths(paths, **options)
             await self.work.drained()
+            await self.library.settled(())
             return synced
 
         job = asyncio.create_task(everything())
@@ -303,9 +303,10 @@ class App:
                 await ingest  # raises what stopped it
             return await job
         finally:
-            for task in (job, ingest):
+            tasks = (job, ingest, following)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(job, ingest, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def reembed(self, on_progress: Callable[[int], None] = lambda _: None) -> int:
         """Embed every chunk with the configured model and hand the home over to it.
@@ -324,14 +325,14 @@ class App:
         self.store.reset_embedder(embedder.fingerprint, embedder.dim)
         return done
 
-    def _ingest(self) -> Ingest:
+    def _ingest(self, follower: TruthFollower) -> Ingest:
         return Ingest(
             store=self.store,
             recipe=self.recipe,
-            index=self.index,
             workers=self.workers,
             work=self.work,
             inbox=self.home / "inbox",
+            on_commit=follower.wake,
         )
 
     async def status(self) -> Status:

@@ -103,7 +103,7 @@ class Steelyard:
 
         async def put() -> DocumentRow:
             receipt = await self._app.library.put_text(new)
-            await self._app.library.settled(receipt)
+            await self._app.library.settled(receipt.tickets)
             return await self._app.library.row(collection, id, OWNER)
 
         return self._loop.run(put())

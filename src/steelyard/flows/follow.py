@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 
 import watchfiles
 
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 DEBOUNCE_MS = 40  # how long a burst of file events is gathered
 STEP_MS = 10
 POLL_S = 0.05  # how often another process's commits are looked for: microseconds each
+MAX_PAUSE_S = 0.5  # an upsert is searchable within a second
+RETRY_S = 1.0
 RESYNC_S = 300.0  # a full look, in case the system dropped events
 
 
@@ -52,21 +56,44 @@ async def follow_files(
             await library.touched(touched, collection=collection)
 
 
-async def follow_truth(store: Store, index: Index, workers: Workers) -> None:
-    """Bring the index up to what any process committed, until cancelled."""
-    seen = None
-    while True:
-        version = store.data_version()
-        if version != seen:
-            seen = version
-            if index.view().seq != store.last_seq():
-                try:
-                    await compute(workers.ingest, index.refresh)
-                except Exception:  # a shadow may lag, never stop the server
-                    log.exception("refresh_failed")
-                    await asyncio.sleep(1.0)
-                    seen = None
-        await asyncio.sleep(POLL_S)
+class TruthFollower:
+    """Keeps the index up to what this and other processes commit."""
+
+    def __init__(self, store: Store, index: Index, workers: Workers) -> None:
+        self._store = store
+        self._index = index
+        self._workers = workers
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: something was committed here."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; under a stream of commits, take at most a fifth of the time."""
+        seen: int | None = None
+        while True:
+            took_s = 0.0
+            version = self._store.data_version()
+            if version != seen:
+                started = perf_counter()
+                seen = version if await self._catch_up() else None
+                took_s = perf_counter() - started
+            await asyncio.sleep(min(4 * took_s, MAX_PAUSE_S))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_S)
+            self._wake.clear()
+
+    async def _catch_up(self) -> bool:
+        if self._index.view().seq == self._store.last_seq():
+            return True
+        try:
+            await compute(self._workers.ingest, self._index.refresh)
+        except Exception:  # a shadow may lag, it never stops the server
+            log.exception("refresh_failed")
+            await asyncio.sleep(RETRY_S)
+            return False
+        return True
 
 
 class Vanished:

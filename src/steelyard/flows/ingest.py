@@ -1,9 +1,13 @@
-"""A document's way: bytes → text → chunks → embeddings → one committed transaction → the index."""
+"""A document's way: bytes → text → chunks → embeddings → one committed transaction.
+
+The index follows the truth by itself (`flows/follow.py`).
+"""
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 
 from steelyard.core.documents import Chunk, Document, State
 from steelyard.core.errors import InputError, ParseError, SteelyardError
-from steelyard.core.protocols import Chunker, Embedder, Index, Parser
+from steelyard.core.protocols import Chunker, Embedder, Parser
 from steelyard.flows.work import Ended, Work
 from steelyard.infra.concurrent import Workers, compute
 from steelyard.store import Pending, Replacement, Store, text_hash
@@ -21,8 +25,8 @@ from steelyard.store import Pending, Replacement, Store, text_hash
 log = logging.getLogger(__name__)
 
 NUM_PREPARING = 2  # documents read, parsed and chunked at once
-PREPARED_AHEAD = 4  # prepared documents waiting for the encoder: bounds memory
-BATCH_CHUNKS = 128  # chunks embedded, then committed together
+AHEAD_CHUNKS = 512  # chunks that may wait for the encoder: bounds memory
+BATCH_CHUNKS = 64  # chunks embedded, then committed together
 SLICE_CHUNKS = 256  # a long document's vectors are kept in slices, so that a crash loses few
 SKIP_CODES = frozenset({"unsupported", "empty", "too_large"})
 
@@ -45,6 +49,44 @@ class _Prepared:
     chunks: list[Chunk]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Prepared documents, and the (N, D) vectors of each one's chunks."""
+
+    prepared: list[_Prepared]
+    vectors: list[NDArray[np.float32]]
+
+
+class _Ahead:
+    """Prepared documents, as many as `AHEAD_CHUNKS` allow, taken in batches of whole ones."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Prepared] = deque()
+        self._changed = asyncio.Condition()
+
+    @property
+    def num_chunks(self) -> int:
+        return sum(len(one.chunks) for one in self._waiting)
+
+    async def put(self, prepared: _Prepared) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.num_chunks < AHEAD_CHUNKS)
+            self._waiting.append(prepared)
+            self._changed.notify_all()
+
+    async def take(self) -> list[_Prepared]:
+        """Return one document or more, oldest first, up to some `BATCH_CHUNKS` chunks."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._waiting))
+            batch = [self._waiting.popleft()]
+            size = len(batch[0].chunks)
+            while self._waiting and size + len(self._waiting[0].chunks) <= BATCH_CHUNKS:
+                batch.append(self._waiting.popleft())
+                size += len(batch[-1].chunks)
+            self._changed.notify_all()
+        return batch
+
+
 class _Unreadable(Exception):
     """A document that ends without being served; `sha256` recognises the same bytes again."""
 
@@ -62,19 +104,20 @@ class Ingest:
         *,
         store: Store,
         recipe: Recipe,
-        index: Index,
         workers: Workers,
         work: Work,
         inbox: Path,
+        on_commit: Callable[[], None],
     ) -> None:
         """Files in `inbox` are ours, and are removed when their document has ended."""
         self._store = store
         self._recipe = recipe
-        self._index = index
         self._workers = workers
         self._work = work
         self._inbox = inbox
-        self._prepared: asyncio.Queue[_Prepared] = asyncio.Queue(PREPARED_AHEAD)
+        self._on_commit = on_commit
+        self._ahead = _Ahead()
+        self._embedded: asyncio.Queue[_Batch] = asyncio.Queue(1)
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -84,6 +127,7 @@ class Ingest:
                 lost: run it again to go on.
         """
         tasks = [asyncio.create_task(self._prepare_all()) for _ in range(NUM_PREPARING)]
+        tasks.append(asyncio.create_task(self._embed_all()))
         tasks.append(asyncio.create_task(self._commit_all()))
         try:
             await asyncio.gather(*tasks)
@@ -112,7 +156,7 @@ class Ingest:
                 if prepared is None:
                     self._end(job, State.SEARCHABLE, unchanged=True)
                 else:
-                    await self._prepared.put(prepared)
+                    await self._ahead.put(prepared)
 
     def _prepare(self, job: Pending) -> _Prepared | None:
         """Read, parse and chunk one document; None if it ended with the same bytes before."""
@@ -147,25 +191,30 @@ class Ingest:
         )
         return _Prepared(job, document, chunks)
 
+    async def _embed_all(self) -> None:
+        while True:
+            prepared = await self._ahead.take()
+            try:
+                vectors = await compute(self._workers.ingest, self._vectors, prepared)
+                await self._embedded.put(_Batch(prepared, vectors))
+            except (SteelyardError, asyncio.CancelledError):
+                self._put_back(prepared)
+                raise
+
     async def _commit_all(self) -> None:
         while True:
-            batch = [await self._prepared.get()]
-            while sum(len(one.chunks) for one in batch) < BATCH_CHUNKS:
-                try:
-                    batch.append(self._prepared.get_nowait())
-                except asyncio.QueueEmpty:
-                    break
+            batch = await self._embedded.get()
             try:
                 superseded = await compute(self._workers.ingest, self._commit, batch)
             except InputError as error:
-                for one in batch:
+                for one in batch.prepared:
                     await self._end_badly(one.job, error)
             except (SteelyardError, asyncio.CancelledError):
-                for one in batch:
-                    self._work.put_back(one.job)
+                self._put_back(batch.prepared)
                 raise
             else:
-                for one in batch:
+                self._on_commit()
+                for one in batch.prepared:
                     late = one.job.ticket in superseded
                     self._end(
                         one.job,
@@ -174,21 +223,29 @@ class Ingest:
                         superseded=late,
                     )
 
-    def _commit(self, batch: Sequence[_Prepared]) -> set[object]:
-        """Embed and commit a batch, bring the index up to it, and return void tickets."""
+    def _put_back(self, prepared: Sequence[_Prepared]) -> None:
+        for one in prepared:
+            self._work.put_back(one.job)
+
+    def _vectors(self, prepared: Sequence[_Prepared]) -> list[NDArray[np.float32]]:
+        """Embed a batch as one, for the encoder's sake, and return each document's rows."""
+        texts = [c.embedded_text(one.document.title) for one in prepared for c in one.chunks]
+        ends = np.cumsum([len(one.chunks) for one in prepared])
+        return np.split(self._embed(texts), ends[:-1])
+
+    def _commit(self, batch: _Batch) -> set[object]:
+        """Commit a batch in one transaction and return the tickets that had become void."""
         replacements = [
             Replacement(
                 document=one.document,
                 chunks=one.chunks,
-                vectors=self._embed([c.embedded_text(one.document.title) for c in one.chunks]),
+                vectors=vectors,
                 recipe=self._recipe.name,
                 ticket=one.job.ticket,
             )
-            for one in batch
+            for one, vectors in zip(batch.prepared, batch.vectors, strict=True)
         ]
-        commit = self._store.replace_many(replacements)
-        self._index.refresh()
-        return set(commit.superseded)
+        return set(self._store.replace_many(replacements).superseded)
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one row per text; what was ever embedded comes from the store."""

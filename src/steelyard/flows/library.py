@@ -82,15 +82,24 @@ class ReadDocument:
 
 class Library:
     def __init__(
-        self, *, store: Store, work: Work, workers: Workers, inbox: Path, recipe: Callable[[], str]
+        self,
+        *,
+        store: Store,
+        work: Work,
+        workers: Workers,
+        inbox: Path,
+        recipe: Callable[[], str],
+        catch_up: Callable[[], int],
     ) -> None:
         """`inbox` keeps the bytes of uploads and texts until they are read. `recipe` is asked
-        for only when files are compared: making it loads the embedder."""
+        for only when files are compared: making it loads the embedder. `catch_up` brings the
+        index up to the truth."""
         self._store = store
         self._work = work
         self._workers = workers
         self._inbox = inbox
         self._recipe = recipe
+        self._catch_up = catch_up
 
     async def put_text(self, new: NewText, *, principal: Principal = OPERATOR) -> Receipt:
         """Queue a text as one document, new or replaced; it survives a crash from here on.
@@ -184,10 +193,10 @@ class Library:
         self._work.add(pending)
         return len(pending)
 
-    async def settled(self, receipt: Receipt) -> int:
-        """Wait until the submissions have ended and return the newest seq."""
-        await self._work.settled(receipt.tickets)
-        return self._store.last_seq()
+    async def settled(self, tickets: Sequence[Ticket]) -> int:
+        """Wait until these submissions have ended and searches see it; return the seq seen."""
+        await self._work.settled(tickets)
+        return await compute(self._workers.ingest, self._catch_up)
 
     async def delete(self, ids: Sequence[str], *, collection: str, principal: Principal) -> int:
         """Delete documents, invisible from the next query on; return the new seq.

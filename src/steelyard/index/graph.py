@@ -152,8 +152,9 @@ def _codes(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
 def _unfound(index: Index, slots: Slots, vectors: NDArray[np.float16]) -> Slots:
     """Return those of `slots` which a search for their own vector does not find."""
     matches = index.search(_codes(vectors[slots]), _SELF_CHECK_HITS, threads=1)
-    assert isinstance(matches, BatchMatches)
-    keys = np.asarray(matches.keys)
-    hits = np.arange(keys.shape[1]) < np.asarray(matches.counts)[:, None]
+    keys = np.asarray(matches.keys).reshape(len(slots), -1)
+    # usearch answers a batch of one as a single question, without counts.
+    counts = matches.counts if isinstance(matches, BatchMatches) else [keys.shape[1]]
+    hits = np.arange(keys.shape[1]) < np.asarray(counts)[:, None]
     found: NDArray[np.bool_] = ((keys == slots[:, None].astype(np.uint64)) & hits).any(axis=1)
     return slots[~found]

@@ -114,7 +114,7 @@ async def _receipt(
     snapshot = receipt.snapshot
     if wait:
         try:
-            snapshot = await asyncio.wait_for(library.settled(receipt), WAIT_S)
+            snapshot = await asyncio.wait_for(library.settled(receipt.tickets), WAIT_S)
         except TimeoutError:
             wait = False
     rows: list[dict[str, Any]] = []
