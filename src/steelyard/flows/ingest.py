@@ -25,6 +25,7 @@ from steelyard.store import Pending, Replacement, Store, text_hash
 log = logging.getLogger(__name__)
 
 NUM_PREPARING = 2  # documents read, parsed and chunked at once
+NUM_EMBEDDING = 2  # batches in the encoder at once: one fills the gaps that the other leaves
 AHEAD_CHUNKS = 512  # chunks that may wait for the encoder: bounds memory
 BATCH_CHUNKS = 64  # chunks embedded, then committed together
 SLICE_CHUNKS = 256  # a long document's vectors are kept in slices, so that a crash loses few
@@ -127,7 +128,7 @@ class Ingest:
                 lost: run it again to go on.
         """
         tasks = [asyncio.create_task(self._prepare_all()) for _ in range(NUM_PREPARING)]
-        tasks.append(asyncio.create_task(self._embed_all()))
+        tasks += [asyncio.create_task(self._embed_all()) for _ in range(NUM_EMBEDDING)]
         tasks.append(asyncio.create_task(self._commit_all()))
         try:
             await asyncio.gather(*tasks)
