@@ -68,12 +68,7 @@ class Packer:
 
     def _fits(self, unit: Unit) -> bool:
         first = self._current[0] if self._current else unit
-        room = self._room(first)
-        if unit.part_of and self._current and self._current[-1].part_of == unit.part_of:
-            size = self._tokens.count(*unit.part_of)
-            even = size / -(-size // room)
-            room = min(room, int(even + self._tokens.count(unit.start, unit.end) / 2))
-        return self._tokens.count(first.start, unit.end) <= room
+        return self._tokens.count(first.start, unit.end) <= self._room(first)
 
     def _smaller(self, unit: Unit) -> Iterator[Unit] | None:
         """Return the parts of a unit that does not fit; None: it shall begin the next piece."""

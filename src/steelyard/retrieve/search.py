@@ -32,7 +32,7 @@ class RetrieveOptions:
     """`pool` hits are taken from each leg before fusion; a leg slower than `leg_budget_s` is
     left out and named in `degraded`."""
 
-    pool: int = 100
+    pool: int = 50
     leg_budget_s: float = 2.0
 
 
@@ -74,7 +74,10 @@ class Retriever:
         started = perf_counter()
         timings: dict[str, float] = {}
         view = self._index.view()
-        allowed = await compute(self._pool, self._reader.allowed, query)
+        if query.filter:
+            allowed = await compute(self._pool, self._reader.allowed, query)
+        else:  # cached, microseconds: a hop to a thread costs more
+            allowed = self._reader.allowed(query)
         depth = max(self._options.pool, 2 * query.k)
         rankings, degraded = await self._legs(query, view, allowed, depth, timings)
         fuse_started = perf_counter()
@@ -143,9 +146,8 @@ class Retriever:
         scores = {hit.chunk_id: hit.score for hit in fused.hits}
         found: list[FoundChunk] = []
         ids = fused.chunk_ids
-        step = query.k + 8  # a few spare: rows may have gone since the shadows looked
-        for begin in range(0, len(ids), step):
-            for chunk in self._reader.fetch(ids[begin : begin + step], query=query):
+        for begin in range(0, len(ids), query.k):  # one round, unless some of them are gone
+            for chunk in self._reader.fetch(ids[begin : begin + query.k], query=query):
                 if self._is_gone is None or not self._is_gone(chunk):
                     found.append(FoundChunk(chunk, scores[chunk.chunk_id]))
             if len(found) >= query.k:
