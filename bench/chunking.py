@@ -4,8 +4,8 @@
 
 On `chunk_excerpts` the gold is exact characters: what share of them is in the first chunks that
 fit a reader's budget of BUDGET tokens (recall), what share of those chunks is gold (precision),
-and intersection over union. On `docs_qa` the gold is a document: nDCG@10, a
-document ranking where its best chunk ranks.
+and intersection over union. On `docs_qa`, and on `docs_fastapi`, which has headings, the gold
+is a document: nDCG@10, a document ranking where its best chunk ranks.
 
 Recursive splitting is LangChain's: at blank lines, else line breaks, else spaces, else anywhere;
 neighbours are merged up to the size.
@@ -38,46 +38,66 @@ SEPARATORS = ("\n\n", "\n", " ", "")
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to cut; `context` embeds title and heading path in front of a chunk."""
+    """A way to cut, and what is embedded in front of a chunk: path (and title), title, nothing."""
 
     name: str
     cut: Callable[[Parsed], list[Chunk]]
-    context: bool = True
+    context: str = "path"
+
+    def embedded(self, chunk: Chunk, title: str) -> str:
+        if self.context == "nothing":
+            return chunk.text
+        return (chunk if self.context == "path" else replace(chunk, heading=())).embedded_text(
+            title
+        )
+
+
+def structure(
+    tokenizer: Tokenizer,
+    max_tokens: int = 128,
+    *,
+    min_tokens: int | None = None,
+    overlap: float = 0,
+    context: str = "path",
+) -> Way:
+    options = ChunkOptions(
+        max_tokens=max_tokens,
+        min_tokens=max_tokens // 4 if min_tokens is None else min_tokens,
+        overlap_tokens=round(max_tokens * overlap),
+    )
+    name = f"structure {max_tokens}"
+    name += f", overlap {overlap:.0%}" if overlap else ""
+    name += f", min {min_tokens}" if min_tokens is not None else ""
+    name += "" if context == "path" else f", {context} in front"
+    return Way(name, StructureChunker(tokenizer, options).chunk, context)
 
 
 def ways(tokenizer: Tokenizer) -> list[Way]:
-    def structure(
-        max_tokens: int, *, overlap: float = 0, context: bool = True, min_tokens: int | None = None
-    ) -> Way:
-        options = ChunkOptions(
-            max_tokens=max_tokens,
-            min_tokens=max_tokens // 4 if min_tokens is None else min_tokens,
-            overlap_tokens=round(max_tokens * overlap),
+    def recursively(size: int) -> Way:
+        return Way(
+            f"recursive {size} tokens",
+            lambda parsed: recursive(parsed, tokenizer, max_tokens=size),
         )
-        name = f"structure {max_tokens}"
-        name += f", overlap {overlap:.0%}" if overlap else ""
-        name += f", min {min_tokens}" if min_tokens is not None else ""
-        name += "" if context else ", no title and path"
-        return Way(name, StructureChunker(tokenizer, options).chunk, context)
+
+    def window(parsed: Parsed) -> list[Chunk]:
+        return windows(parsed, num_chars=800)
 
     return [
-        *(structure(size) for size in (128, 256, 192, 64, 96, 384)),
-        structure(192, context=False),
-        *(structure(192, overlap=share) for share in (0.1, 0.2)),
-        *(structure(192, min_tokens=size) for size in (0, 16, 32, 64, 96)),
-        Way("windows of 800 characters", lambda parsed: windows(parsed, num_chars=800)),
-        Way(
-            "windows of 800 characters, no title",
-            lambda parsed: windows(parsed, num_chars=800),
-            context=False,
-        ),
-        *(
-            Way(
-                f"recursive {size} tokens",
-                lambda parsed, size=size: recursive(parsed, tokenizer, max_tokens=size),
-            )
-            for size in (128, 192)
-        ),
+        *(structure(tokenizer, size) for size in (64, 96, 128, 192, 256, 384)),
+        *(structure(tokenizer, overlap=share) for share in (0.1, 0.2)),
+        structure(tokenizer, context="nothing"),
+        Way("windows of 800 characters", window),
+        Way("windows of 800 characters, nothing in front", window, context="nothing"),
+        *(recursively(size) for size in (128, 192)),
+    ]
+
+
+def native_ways(tokenizer: Tokenizer) -> list[Way]:
+    """Return the ways that differ only where there are headings."""
+    return [
+        *(structure(tokenizer, context=context) for context in ("path", "title", "nothing")),
+        *(structure(tokenizer, min_tokens=size) for size in (0, 16, 64)),
+        *(structure(tokenizer, size) for size in (96, 192)),
     ]
 
 
@@ -149,7 +169,7 @@ class Cut:
             chunks = way.cut(replace(parsed, title=document.title))
             sizes = vectors.embedder.tokenizer.count([chunk.text for chunk in chunks])
             for chunk, size in zip(chunks, sizes, strict=True):
-                texts.append(chunk.embedded_text(document.title) if way.context else chunk.text)
+                texts.append(way.embedded(chunk, document.title))
                 self.chunks.append(Placed(document.id, chunk.start, chunk.end, size))
         parser.close()
         self._legs = Legs(texts, vectors)
@@ -157,6 +177,9 @@ class Cut:
     @property
     def mean_tokens(self) -> float:
         return sum(chunk.num_tokens for chunk in self.chunks) / len(self.chunks)
+
+    def close(self) -> None:
+        self._legs.close()
 
     def find(self, text: str) -> dict[str, list[Placed]]:
         dense = self._legs.dense(text, k=DEPTH)
@@ -224,6 +247,17 @@ def by_document(one: EvaluationSet, cut: Cut) -> dict[str, float]:
     return {leg: round(ndcg(runs[leg], one.qrels), 4) for leg in LEGS}
 
 
+def native_table(rows: Sequence[dict[str, object]]) -> str:
+    lines = [
+        "| way | chunks | docs_fastapi nDCG@10: dense | lexical | hybrid |",
+        "|---|" + "---:|" * 4,
+    ]
+    for row in rows:
+        cells = [str(row["chunks"]), *(f"{row['docs_fastapi'][leg]:.3f}" for leg in LEGS)]  # type: ignore[index]
+        lines.append(f"| {row['way']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def table(rows: Sequence[dict[str, object]]) -> str:
     """Return Markdown: a row a way."""
     lines = [
@@ -249,25 +283,37 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="the longest excerpt document too")
     asked = parser.parse_args()
     vectors = KeptVectors(BertEmbedder())
-    sets = [load_set(name) for name in ("chunk_excerpts", "docs_qa")]
+    tokenizer = vectors.embedder.tokenizer
+    excerpt, qa, native = (load_set(name) for name in ("chunk_excerpts", "docs_qa", "docs_fastapi"))
     if not asked.full:
-        sets[0] = without(sets[0], LONGEST)
+        excerpt = without(excerpt, LONGEST)
     rows: list[dict[str, object]] = []
-    for way in ways(vectors.embedder.tokenizer):
-        if asked.only not in way.name:
-            continue
-        cuts = {one.name: Cut(one, way, vectors) for one in sets}
-        row: dict[str, object] = {
-            "way": way.name,
-            "tokens": round(cuts["chunk_excerpts"].mean_tokens, 1),
-            "chunks": {name: len(cut.chunks) for name, cut in cuts.items()},
-            "chunk_excerpts": excerpts(sets[0], cuts["chunk_excerpts"]),
-        }
-        row |= {one.name: by_document(one, cuts[one.name]) for one in sets[1:]}
-        rows.append(row)
-        sys.stderr.write(table([row]).splitlines()[-1] + "\n")
-    (OUT / "chunking.md").write_text(table(rows), encoding="utf-8")
-    write_result("chunking", {"budget_tokens": BUDGET, "ways": rows})
+    for way in ways(tokenizer):
+        if asked.only in way.name:
+            cut, qa_cut = Cut(excerpt, way, vectors), Cut(qa, way, vectors)
+            rows.append(
+                {
+                    "way": way.name,
+                    "tokens": round(cut.mean_tokens, 1),
+                    "chunks": {"chunk_excerpts": len(cut.chunks), "docs_qa": len(qa_cut.chunks)},
+                    "chunk_excerpts": excerpts(excerpt, cut),
+                    "docs_qa": by_document(qa, qa_cut),
+                }
+            )
+            cut.close()
+            qa_cut.close()
+            sys.stderr.write(table(rows).splitlines()[-1] + "\n")
+    native_rows: list[dict[str, object]] = []
+    for way in native_ways(tokenizer):
+        if asked.only in way.name:
+            cut = Cut(native, way, vectors)
+            figures = by_document(native, cut)
+            native_rows.append({"way": way.name, "chunks": len(cut.chunks), native.name: figures})
+            cut.close()
+            sys.stderr.write(native_table(native_rows).splitlines()[-1] + "\n")
+    markdown = table(rows) + "\n" + native_table(native_rows)
+    (OUT / "chunking.md").write_text(markdown, encoding="utf-8")
+    write_result("chunking", {"budget_tokens": BUDGET, "ways": rows, "native": native_rows})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The two legs of a search over given texts, exact: what a bench of quality needs of an index.
+"""The two legs of a search over given texts, with vectors that are computed once.
 
-Dense is a full scan of unit vectors; lexical is tantivy's BM25 (k1 1.2, b 0.75) over stemmed
-English without stop words. Vectors are kept in bench/out/ by text and fingerprint.
+The index is the house's own, in a temporary folder. Vectors are kept in bench/out/ by text and
+fingerprint of the embedder.
 """
 
 import hashlib
@@ -9,17 +9,17 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
-import tantivy
+from numpy.typing import NDArray
 
-from steelyard.core.protocols import Embedder
-from steelyard.core.ranking import Hit, Matrix, Ranking, Vector
+from steelyard.core.protocols import Change, Embedder, IndexRows, IndexView
+from steelyard.core.ranking import Allowed, Matrix, Ranking, Vector
+from steelyard.index import Shadows
 
 OUT = Path(__file__).parent / "out"
-_WRITER_BYTES = 50_000_000
 _SLICE = 512
-_MAX_TERMS = 256
 
 
 class KeptVectors:
@@ -58,54 +58,63 @@ class KeptVectors:
 
 
 class Legs:
-    """Both legs over `texts`; a hit's chunk id is the position of its text."""
+    """The house's index over `texts`; a hit's chunk id is the position of its text."""
 
-    def __init__(self, texts: Sequence[str], vectors: KeptVectors) -> None:
+    def __init__(self, texts: Sequence[str], vectors: KeptVectors | None) -> None:
+        """Without `vectors` there is only a lexical leg."""
         self._vectors = vectors
-        self._rows_ND = vectors.passages(texts)
-        self._analyzer = (
-            tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-            .filter(tantivy.Filter.lowercase())
-            .filter(tantivy.Filter.ascii_fold())
-            .filter(tantivy.Filter.stopword("english"))
-            .filter(tantivy.Filter.stemmer("english"))
-            .build()
+        rows_ND = vectors.passages(texts) if vectors else _noise(len(texts))
+        self._folder = TemporaryDirectory(prefix="steelyard-bench-")
+        self._index = Shadows.open(
+            Path(self._folder.name),
+            _Texts(texts, rows_ND),
+            dim=rows_ND.shape[1],
+            fingerprint=vectors.embedder.fingerprint if vectors else "noise",
         )
-        self._schema = (
-            tantivy.SchemaBuilder()
-            .add_text_field("text", tokenizer_name="bench", index_option="freq")
-            .add_integer_field("n", stored=True, fast=True)
-            .build()
-        )
-        index = tantivy.Index(self._schema)
-        index.register_tokenizer("bench", self._analyzer)
-        writer = index.writer(heap_size=_WRITER_BYTES, num_threads=1)
-        for n, text in enumerate(texts):
-            writer.add_document(tantivy.Document(text=_utf8(text), n=n))
-        writer.commit()
-        writer.wait_merging_threads()
-        index.reload()
-        self._searcher = index.searcher()
+        self._view: IndexView = self._index.view()
 
     def dense(self, text: str, *, k: int) -> Ranking:
-        scores_N = self._rows_ND @ self._vectors.query(text)
-        best = np.lexsort((np.arange(len(scores_N)), -scores_N))[:k]
-        return Ranking(tuple(Hit(int(at), float(scores_N[at])) for at in best))
+        assert self._vectors is not None
+        return self._view.dense(self._vectors.query(text), k=k, allowed=Allowed())
 
     def lexical(self, text: str, *, k: int) -> Ranking:
-        terms = list(dict.fromkeys(self._analyzer.analyze(_utf8(text))))[:_MAX_TERMS]
-        if not terms:
-            return Ranking()
-        parts = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "text", term, "freq"))
-            for term in terms
-        ]
-        found = self._searcher.search(tantivy.Query.boolean_query(parts), limit=k)
-        hits = [
-            Hit(int(self._searcher.doc(address)["n"][0]), float(score))
-            for score, address in found.hits
-        ]
-        return Ranking(tuple(sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))))
+        return self._view.lexical(text, k=k, allowed=Allowed())
+
+    def close(self) -> None:
+        self._index.close()
+        self._folder.cleanup()
+
+
+class _Texts:
+    """A truth that never changes; fits `ChangeFeed`."""
+
+    def __init__(self, texts: Sequence[str], rows_ND: Matrix) -> None:
+        self._texts = texts
+        self._rows_ND = rows_ND.astype(np.float16)
+
+    def last_seq(self) -> int:
+        return len(self._texts)
+
+    def changes(self, *, after: int, limit: int) -> list[Change] | None:
+        last = min(after + limit, len(self._texts))
+        return [Change(seq, seq - 1, added=True) for seq in range(after + 1, last + 1)]
+
+    def live_chunk_ids(self) -> tuple[int, NDArray[np.int64]]:
+        return len(self._texts), np.arange(len(self._texts), dtype=np.int64)
+
+    def rows(self, chunk_ids: Sequence[int]) -> IndexRows:
+        ids = np.array(chunk_ids, dtype=np.int64)
+        return IndexRows(
+            chunk_ids=ids,
+            classes=np.zeros(len(ids), np.int32),
+            texts=[self._texts[at] for at in ids],
+            vectors=self._rows_ND[ids],
+        )
+
+
+def _noise(num_rows: int) -> Matrix:
+    rows_ND = np.random.default_rng(0).normal(size=(num_rows, 8)).astype(np.float32)
+    return np.asarray(rows_ND / np.linalg.norm(rows_ND, axis=1, keepdims=True), np.float32)
 
 
 def _key(use: str, text: str) -> bytes:

@@ -170,6 +170,19 @@ def test_removed_rows_are_packed_away_once_they_are_many(corpus):
     assert view.search(vectors[1], k=1, allowed=Allowed()).chunk_ids == [2001]
 
 
+@pytest.mark.parametrize("num_rows", [1, 2, 255, 256, 257])
+def test_batches_of_every_size_are_merged_and_found(num_rows, monkeypatch):
+    monkeypatch.setattr(planner, "SCAN_US_PER_ROW", 1e9)
+    vectors, cluster = clustered(num_rows)
+    dense = Dense(dim=DIM, options=OPTIONS)
+    dense.add(rows_of(vectors, cluster))
+    merged = merge(dense.publish(), options=OPTIONS, stopped=never)
+    view = dense.adopt(merged)
+    assert (view.num_tail, len(view.graph), len(view.graph.loose)) == (0, num_rows, 0)
+    for place in {0, num_rows - 1}:
+        assert view.search(vectors[place], k=1, allowed=Allowed()).chunk_ids == [place + 1]
+
+
 def test_a_stopped_merge_changes_nothing():
     vectors, cluster = clustered(600)
     dense = Dense(dim=DIM, options=OPTIONS)

@@ -10,6 +10,7 @@ from time import perf_counter
 
 import watchfiles
 
+from steelyard.core.errors import SteelyardError
 from steelyard.core.protocols import Index
 from steelyard.flows.library import Library
 from steelyard.flows.sources import belongs
@@ -89,11 +90,14 @@ class TruthFollower:
             return True
         try:
             await compute(self._workers.ingest, self._index.refresh)
+        except SteelyardError as error:  # a full disk: the index lags until there is room
+            log.warning("index_lags reason=%s", error)
         except Exception:  # a shadow may lag, it never stops the server
             log.exception("refresh_failed")
-            await asyncio.sleep(RETRY_S)
-            return False
-        return True
+        else:
+            return True
+        await asyncio.sleep(RETRY_S)
+        return False
 
 
 class Vanished:
