@@ -25,6 +25,7 @@ from steelyard.embed.bert import BertEmbedder
 from steelyard.parse import FileParser
 from steelyard.retrieve import RetrieveOptions, fuse_rrf
 
+SERVED_WEIGHTS = (1.0, RetrieveOptions().lexical_weight)  # dense, lexical
 SETS = (
     ("nfcorpus", "test"),
     ("nfcorpus", "dev"),
@@ -54,7 +55,7 @@ class Found:
         *,
         depth: int = RetrieveOptions().pool,
         k: int = 60,
-        weights: Sequence[float] = (1.0, 1.0),
+        weights: Sequence[float] = SERVED_WEIGHTS,
     ) -> Ranking:
         legs = [Ranking(leg.hits[:depth]) for leg in (self.dense, self.lexical)]
         return fuse_rrf(legs, k=k, weights=weights)

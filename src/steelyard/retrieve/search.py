@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -29,10 +29,12 @@ MAX_K = 200
 
 @dataclass(frozen=True, slots=True)
 class RetrieveOptions:
-    """`pool` hits are taken from each leg before fusion; a leg slower than `leg_budget_s` is
-    left out and named in `degraded`."""
+    """`pool` hits are taken from each leg before fusion, and the lexical leg's ranks count
+    `lexical_weight` times (docs/why/retrieval.md); a leg slower than `leg_budget_s` is left out
+    and named in `degraded`."""
 
     pool: int = 50
+    lexical_weight: float = 1.5
     leg_budget_s: float = 2.0
 
 
@@ -81,7 +83,7 @@ class Retriever:
         depth = max(self._options.pool, 2 * query.k)
         rankings, degraded = await self._legs(query, view, allowed, depth, timings)
         fuse_started = perf_counter()
-        fused = fuse_rrf(rankings)
+        fused = fuse_rrf(list(rankings.values()), weights=self._weights(rankings))
         timings["fuse"] = _ms(fuse_started)
         found = await compute(self._pool, self._fetch, fused, query, timings)
         timings["total"] = _ms(started)
@@ -96,7 +98,7 @@ class Retriever:
         allowed: Allowed,
         depth: int,
         timings: dict[str, float],
-    ) -> tuple[list[Ranking], list[str]]:
+    ) -> tuple[dict[str, Ranking], list[str]]:
         """Run both legs at once; one may fail or miss its budget, and is then named."""
 
         def dense() -> Ranking:
@@ -121,14 +123,14 @@ class Retriever:
         finally:
             for job in jobs:
                 job.cancel()
-        rankings: list[Ranking] = []
+        rankings: dict[str, Ranking] = {}
         degraded: list[str] = []
         for name, job in zip(names, jobs, strict=True):
             ranking = _result(name, job)
             if ranking is None:
                 degraded.append(name)
             else:
-                rankings.append(ranking)
+                rankings[name] = ranking
         if not rankings:
             raise UpstreamError(
                 "both search legs failed or exceeded "
@@ -137,6 +139,9 @@ class Retriever:
                 retry_after_s=1.0,
             )
         return rankings, degraded
+
+    def _weights(self, rankings: Mapping[str, Ranking]) -> list[float]:
+        return [self._options.lexical_weight if leg == "lexical" else 1.0 for leg in rankings]
 
     def _fetch(
         self, fused: Ranking, query: Query, timings: dict[str, float]
