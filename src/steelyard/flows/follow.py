@@ -81,8 +81,10 @@ class TruthFollower:
                 seen = version if await self._catch_up() else None
                 took_s = perf_counter() - started
             await asyncio.sleep(min(4 * took_s, MAX_PAUSE_S))
+            # Not `wait_for`: in Python 3.11 it can swallow a cancellation that meets the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _catch_up(self) -> bool:
