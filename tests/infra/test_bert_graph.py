@@ -211,6 +211,17 @@ def test_quantise_gives_each_column_its_own_scale() -> None:
     np.testing.assert_allclose(made.scales, [1 / 127, 100 / 127, 1.0])
 
 
+def test_products_leave_room_for_sums_of_two_in_16_bits(make_model) -> None:
+    """Without VNNI, uint8 x int8 pairs are added in 16 bits: 127 would overflow in silence."""
+    built = ready_encoder(make_model())
+    graph = onnx.load(built.folder / GRAPH_FILE).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    products = [n for n in graph.node if n.op_type == "DynamicQuantizeMatMul"]
+    for node in products:
+        values = onnx.numpy_helper.to_array(tensors[node.input[1]])
+        assert np.abs(values).max() == 63
+
+
 def test_int8_tensors_lie_on_pages_so_that_they_are_mapped(make_model) -> None:
     built = ready_encoder(make_model())
     graph = onnx.load(Path(built.folder / GRAPH_FILE), load_external_data=False).graph
