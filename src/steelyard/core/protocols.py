@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.core.chat import Message, Passage, Piece
 from steelyard.core.documents import Chunk, Parsed
-from steelyard.core.ranking import Allowed, Matrix, Ranking, Vector
+from steelyard.core.ranking import Allowed, Matrix, Ranking, RerankPassage, Vector
 
 
 class Parser(Protocol):
@@ -126,6 +126,23 @@ class Index(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Reranker(Protocol):
+    """Scores passages against a question, higher is better. `model` names it in bundles."""
+
+    @property
+    def model(self) -> str: ...
+
+    async def scores(
+        self, question: str, passages: Sequence[RerankPassage], *, budget_s: float
+    ) -> list[float]:
+        """Return scores of the first m passages, as many as fit into `budget_s`; none: [].
+
+        Raises:
+            UpstreamError: the model or its endpoint failed.
+        """
+        ...
 
 
 class Generator(Protocol):

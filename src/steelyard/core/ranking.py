@@ -41,6 +41,16 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankPassage:
+    """A passage to rerank. `text` is what was embedded (heading path, then passage);
+    `token_ids` its ids as kept at ingestion, int32 without special tokens; None: not kept."""
+
+    chunk_id: int
+    text: str
+    token_ids: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     chunk_id: int
     score: float

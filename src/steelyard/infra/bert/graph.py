@@ -52,9 +52,7 @@ class Quantised:
     scales: NDArray[np.float32]
 
 
-def quantise(
-    matrix: NDArray[np.float32], *, axis: int, limit: float = _QUANTISED_MAX
-) -> Quantised:
+def quantise(matrix: NDArray[np.float32], *, axis: int, limit: float = _QUANTISED_MAX) -> Quantised:
     """Quantise symmetrically to [-limit, limit] with one scale per slice; `axis` is reduced."""
     peaks = np.abs(matrix).max(axis=axis, keepdims=True)
     scales = np.where(peaks > 0, peaks / limit, 1.0).astype(np.float32)
