@@ -37,7 +37,7 @@ from steelyard.generate import (
 from steelyard.index import Shadows
 from steelyard.infra.concurrent import Workers, compute
 from steelyard.parse import PARSER_VERSION, FileParser
-from steelyard.retrieve import Retriever
+from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.settings import Loaded, load_settings
 from steelyard.store import Store, text_hash
 from steelyard.version import __version__
@@ -123,12 +123,16 @@ class App:
         )
 
     @cached_property
+    def questions(self) -> QuestionEmbedder:
+        return QuestionEmbedder(self.embedder, pool=self.workers.query)
+
+    @cached_property
     def retriever(self) -> Retriever:
         def is_gone(chunk: StoredChunk) -> bool:
             return self._vanished(chunk.uri)
 
         return Retriever(
-            embedder=self.embedder,
+            questions=self.questions,
             index=self.index,
             reader=self.store,
             pool=self.workers.query,

@@ -1,7 +1,7 @@
 """Questions and what is found for them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,24 @@ PUBLIC = Principal(id="public", groups=frozenset({PUBLIC_GROUP}))
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to the index. `filter` is the wire form, checked by the store."""
+    """One question to the index. `filter` is the wire form, checked by the store.
+
+    `more_collections` are searched beside `collection`.
+    """
 
     text: str
     principal: Principal
     k: int = 10
     collection: str = DEFAULT_COLLECTION
     filter: Mapping[str, object] = field(default_factory=dict)
+    more_collections: tuple[str, ...] = ()
+
+    def each_collection(self) -> "list[Query]":
+        """Return this question as asked of each collection alone, each once, in order."""
+        if not self.more_collections:
+            return [self]
+        names = dict.fromkeys((self.collection, *self.more_collections))
+        return [replace(self, collection=name, more_collections=()) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +102,16 @@ class FoundChunk:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What one search found, with the snapshot it saw and how long each stage took."""
+    """What one search found, with the snapshot it saw and how long each stage took.
+
+    `pool` are the candidates that it was chosen from, best first as fused.
+    """
 
     found: tuple[FoundChunk, ...]
     snapshot: int
     degraded: tuple[str, ...]
     timings_ms: Mapping[str, float]
+    pool: tuple[int, ...] = ()
 
 
 Run = Mapping[str, Sequence[str]]  # query id -> document ids, best first

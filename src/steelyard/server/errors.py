@@ -27,6 +27,7 @@ STATUS_BY_CODE = {
     "query_too_long": 413,
     "too_large": 413,
     "unsupported_media_type": 415,
+    "deadline_exceeded": 504,
 }
 STATUS_BY_CLASS: tuple[tuple[type[SteelyardError], int], ...] = (
     (NotFound, 404),

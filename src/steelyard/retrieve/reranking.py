@@ -1,0 +1,77 @@
+"""Putting a reranker's order on the head of a pool, within what is left of the budget."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.documents import Chunk
+from steelyard.core.errors import SteelyardError
+from steelyard.core.protocols import Reranker
+from steelyard.core.ranking import FoundChunk, RerankPassage
+from steelyard.infra.concurrent import compute
+
+log = logging.getLogger(__name__)
+
+TokenIds = Callable[[Sequence[int]], Mapping[int, NDArray[np.int32]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """`degraded` says in words why fewer than the pool were scored; empty: all were."""
+
+    found: tuple[FoundChunk, ...]
+    degraded: str = ""
+
+
+class Reranking:
+    """`token_ids` reads what ingestion kept of chunks, so that only the question is tokenised."""
+
+    def __init__(
+        self,
+        reranker: Reranker,
+        *,
+        pool_size: int,
+        token_ids: TokenIds,
+        workers: ThreadPoolExecutor,
+    ) -> None:
+        self._reranker = reranker
+        self.pool_size = pool_size
+        self._token_ids = token_ids
+        self._workers = workers
+
+    async def rerank(
+        self, question: str, found: Sequence[FoundChunk], *, budget_s: float
+    ) -> Reranked:
+        """Return `found` with its scored head in the reranker's order, the rest behind it."""
+        pool = found[: self.pool_size]
+        if not pool:
+            return Reranked(tuple(found))
+        try:
+            kept = await compute(self._workers, self._token_ids, [f.chunk.chunk_id for f in pool])
+            passages = [_passage(one, kept) for one in pool]
+            scores = await self._reranker.scores(question, passages, budget_s=budget_s)
+        except SteelyardError as error:
+            log.warning("rerank_failed model=%s reason=%s", self._reranker.model, error)
+            return Reranked(tuple(found), f"rerank: {error}")
+        scored = [FoundChunk(one.chunk, s) for one, s in zip(pool, scores, strict=False)]
+        scored.sort(key=lambda one: (-one.score, one.chunk.chunk_id))
+        degraded = ""
+        if len(scores) < len(pool):
+            degraded = f"rerank: {len(scores)} of {len(pool)} passages within the deadline"
+        return Reranked((*scored, *found[len(scores) :]), degraded)
+
+
+def _passage(found: FoundChunk, kept: Mapping[int, NDArray[np.int32]]) -> RerankPassage:
+    chunk = found.chunk
+    whole = Chunk(
+        ordinal=0, start=chunk.start, end=chunk.end, text=chunk.text, heading=chunk.heading
+    )
+    return RerankPassage(
+        chunk_id=chunk.chunk_id,
+        text=whole.embedded_text(chunk.title),
+        token_ids=kept.get(chunk.chunk_id),
+    )
