@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from steelyard.cache import CacheOptions
 from steelyard.chunk import ChunkOptions
 from steelyard.core.errors import SetupError
 from steelyard.embed import EmbedOptions
@@ -47,6 +48,7 @@ class Settings:
     embed: EmbedOptions = field(default_factory=EmbedOptions)
     index: IndexOptions = field(default_factory=IndexOptions)
     retrieve: RetrieveOptions = field(default_factory=RetrieveOptions)
+    cache: CacheOptions = field(default_factory=CacheOptions)
     llm: LlmOptions = field(default_factory=LlmOptions)
 
 
