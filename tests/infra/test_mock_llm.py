@@ -78,3 +78,67 @@ def test_the_echo_cites_the_first_source_of_the_prompt():
 
     echoed = _with_client(MockOptions(), scenario)
     assert echoed == ["The sky is blue today. [4]", "The documents don't tell."]
+
+
+def test_a_reply_has_exactly_the_tokens_asked_for_and_ends_with_its_mark():
+    async def scenario(client, mock):
+        prompt = '<source n="2" title="T">\nThe sky is blue. The sea is deep.\n</source>\nWhy?'
+        asked = [{"role": "user", "content": prompt}]
+        return await client.chat.completions.create(model="mock", messages=asked)
+
+    texts = []
+    for num_tokens in (1, 6, 30):
+        answer = _with_client(MockOptions(num_tokens=num_tokens), scenario)
+        assert answer.usage.completion_tokens == num_tokens
+        texts.append(answer.choices[0].message.content)
+    assert texts[1] == "The sky is blue. [2] [2]"
+    assert all(text.endswith("[2]") for text in texts)
+    assert texts[2].count("The sky is blue. [2] The sea is deep. [2]") >= 2
+
+
+def test_sixty_four_streams_at_once_all_end_with_every_token():
+    async def scenario(client, mock):
+        async def one():
+            stream = await client.chat.completions.create(model="mock", messages=ASK, stream=True)
+            texts = [chunk.choices[0].delta.content or "" async for chunk in stream]
+            return "".join(texts)
+
+        texts = await asyncio.gather(*(one() for _ in range(64)))
+        return texts, mock.open_streams, mock.dropped, mock.num_requests
+
+    options = MockOptions(reply="a b c d e f g h", ttft_ms=20, tokens_per_s=200)
+    texts, still_open, dropped, num = _with_client(options, scenario)
+    assert texts == ["a b c d e f g h"] * 64
+    assert (still_open, dropped, num) == (0, 0, 64)
+
+
+def test_a_connection_carries_one_stream_after_the_other():
+    async def scenario(client, mock):
+        for _ in range(3):
+            stream = await client.chat.completions.create(model="mock", messages=ASK, stream=True)
+            async for _ in stream:
+                pass
+        return mock.connections
+
+    assert _with_client(MockOptions(reply="a b"), scenario) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 3\r\n\r\n{x}",
+        b'POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 15\r\n\r\n{"messages": 1}',
+        b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]",
+    ],
+)
+def test_rubbish_is_answered_with_400(sent):
+    async def run():
+        async with serve_mock_llm() as mock:
+            reader, writer = await asyncio.open_connection("127.0.0.1", mock.port)
+            writer.write(sent)
+            head = await reader.readuntil(b"\r\n")
+            writer.close()
+            return head
+
+    assert asyncio.run(run()).startswith(b"HTTP/1.1 400 ")

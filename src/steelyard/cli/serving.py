@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -17,6 +17,7 @@ from steelyard.app import App
 from steelyard.cli import show
 from steelyard.cli.options import Home, Json, LlmGguf, LlmModel, LlmUrl, Set, opened
 from steelyard.core.errors import SetupError
+from steelyard.infra.concurrent import loop_factory
 from steelyard.server import build, running
 
 SHUTDOWN_S = 3
@@ -59,7 +60,7 @@ def serve(
         sys.setswitchinterval(SWITCH_S)
         sock = _listen(app.settings.serve.host, app.settings.serve.port)
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(_serve(app, paths or [], sock, as_json=as_json))
         finally:
             sock.close()
@@ -109,15 +110,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"stop what uses it, or run `steelyard serve --port {port + 1}`"
         ) from error
     return sock
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, where there is uvloop."""
-    try:
-        import uvloop
-    except ImportError:  # not built for this system
-        return None
-    return uvloop.new_event_loop
 
 
 async def _serve(app: App, paths: list[str], sock: socket.socket, *, as_json: bool) -> None:

@@ -34,6 +34,15 @@ def _be_nice() -> None:
         return
 
 
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, where there is uvloop."""
+    try:
+        import uvloop
+    except ImportError:  # not built for this system
+        return None
+    return uvloop.new_event_loop
+
+
 async def compute(
     pool: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:

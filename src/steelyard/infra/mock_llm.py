@@ -1,60 +1,49 @@
 """An honest small OpenAI-shaped model server, for tests and load generators: no model inside.
 
 It answers `/v1/models` and `/v1/chat/completions` (streamed or whole) at a set pace, and can
-fail in every way that real servers do.
+fail in every way that real servers do. One callback a token and no task a stream, so that 64
+streams keep their pace and leave the processor to what is being measured.
 """
 
 import asyncio
 import contextlib
 import json
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from time import monotonic
+from typing import Any, cast
 
-Fault = Literal[
-    "",
-    "refuse",  # closes each connection before it answers
-    "stall",  # sends the headers, then nothing
-    "stall_later",  # stalls after the first half of the tokens
-    "drop",  # breaks the connection after the first half of the tokens
-    "cut",  # ends the stream early but cleanly: no finish_reason, no [DONE]
-    "html",
-    "nonsense",  # 200 and a stream of things that are not JSON
-    "empty",  # finishes without a token
-    "error_event",  # an error object inside the stream
-    "no_done",  # finish_reason, but no [DONE]
-    "no_stream_options",  # rejects the field stream_options
-    "whole",  # ignores "stream": true
-    "redirect",
-    "400",
-    "401",
-    "404",
-    "429",
-    "500",
-    "502",
-    "503",
-]
+import httptools
 
-_REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
-_SOURCE = re.compile(r"<source n=\"(\d+)\"[^>]*>\n(.*?)\n</source>", re.DOTALL)
+from steelyard.infra import mock_replies as replies
+from steelyard.infra.mock_replies import Fault, Script
+
+__all__ = ["Fault", "MockLLM", "MockOptions", "serve_mock_llm"]
+
+# Loops count in milliseconds; the moments are taken from the finer clock, and a timer that
+# fires too early is set again.
+EARLY_S = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
 class MockOptions:
-    """`reply` "" means: echo the first sentences of the first source of the prompt, with [1].
+    """`reply` "" means: quote the first source of the prompt, with its mark.
 
-    `failures` limits a fault to the first so many chat requests; 0 means all of them.
+    The first token leaves `ttft_ms` after the request, each further one 1 / `tokens_per_s` after
+    the one before it, and a whole answer when its stream would have ended. `num_tokens` 0: as
+    long as the reply is. `failures` limits a fault to the first so many chat requests; 0: all.
     """
 
     reply: str = ""
     models: tuple[str, ...] = ("mock",)
     ttft_ms: float = 0.0
     tokens_per_s: float = 0.0  # 0: as fast as the socket takes them
+    num_tokens: int = 0
     reasoning: str = ""
     fault: Fault = ""
     failures: int = 0
     key: str = ""
+    keep_requests: bool = True
 
 
 @dataclass(slots=True)
@@ -66,6 +55,7 @@ class MockLLM:
     options: MockOptions
     port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
+    num_requests: int = 0
     open_streams: int = 0
     dropped: int = 0
     connections: int = 0
@@ -79,217 +69,199 @@ class MockLLM:
 async def serve_mock_llm(
     options: MockOptions | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[MockLLM]:
-    """Run a mock server while the context lasts; `port` 0 takes a free one."""
+    """Run a mock server while the context lasts; `port` 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
     mock = MockLLM(options or MockOptions())
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        mock.connections += 1
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while await _answer(mock, reader, writer):
-                    pass
-        except asyncio.CancelledError:
-            pass  # the server closes; a raised cancellation would only be logged as an error
-        finally:
-            tasks.discard(task)
-            mock.connections -= 1
-            writer.close()
-
-    server = await asyncio.start_server(connected, host, port)
+    open_now: set[_Connection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(mock, open_now), host, port, backlog=512)
     mock.port = server.sockets[0].getsockname()[1]
     try:
         yield mock
     finally:
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in list(open_now):
+            connection.abort()
         await server.wait_closed()
 
 
-async def _answer(
-    mock: MockLLM, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> bool:
-    """Answer one request; tell whether the connection may carry another."""
+class _Connection(asyncio.Protocol):
+    """One client's connection: parses requests, and writes each answer by its script."""
+
+    def __init__(self, mock: MockLLM, open_now: "set[_Connection]") -> None:
+        self._mock = mock
+        self._open_now = open_now
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._path = ""
+        self._authorization = ""
+        self._body: list[bytes] = []
+        self._script: Script | None = None
+        self._started = 0.0
+        self._sent = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._open_now.add(self)
+        self._mock.connections += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open_now.discard(self)
+        self._mock.connections -= 1
+        if self._script is not None:
+            self._mock.dropped += 1
+            self._finish()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._send(replies.error(400, "this is not an HTTP/1.1 request"))
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # -- the request, as the parser tells it
+
+    def on_message_begin(self) -> None:
+        self._path, self._authorization, self._body = "", "", []
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"authorization":
+            self._authorization = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._script is not None:  # pipelining: no client of ours does it
+            self._transport.abort()
+            return
+        self._answer(self._parser.get_method(), self._path.rstrip("/"))
+
+    def _answer(self, method: bytes, path: str) -> None:
+        options = self._mock.options
+        if options.fault == "refuse":
+            self._transport.close()
+        elif options.key and self._authorization.lower() != f"bearer {options.key}".lower():
+            self._send(replies.error(401, "Incorrect API key provided: sk-abcdefgh12345678"))
+        elif method == b"GET" and path == "/v1/models" and options.fault == "html":
+            self._send(replies.response(200, b"<html>not an API</html>", media_type="text/html"))
+        elif method == b"GET" and path == "/v1/models":
+            models = [{"id": name, "object": "model"} for name in options.models]
+            self._send(replies.response(200, replies.as_json({"object": "list", "data": models})))
+        elif method == b"POST" and path == "/v1/chat/completions":
+            self._chat()
+        else:
+            self._send(replies.error(404, f"no such path: {path}"))
+
+    def _chat(self) -> None:
+        request = _chat_request(b"".join(self._body))
+        if request is None:
+            self._send(replies.error(400, "send JSON with a list of `messages`"))
+            return
+        mock = self._mock
+        mock.num_requests += 1
+        if mock.options.keep_requests:
+            mock.requests.append(request)
+        failing = not mock.options.failures or mock.num_requests <= mock.options.failures
+        fault: Fault = mock.options.fault if failing else ""
+        refused = _refusal(fault, request)
+        if refused:
+            self._send(refused)
+        else:
+            self._play(_script(mock.options, request, fault))
+
+    # -- the answer
+
+    def _send(self, content: bytes) -> None:
+        self._transport.write(content)
+        if not self._parser.should_keep_alive():
+            self._transport.close()
+
+    def _play(self, script: Script) -> None:
+        self._script, self._sent, self._started = script, 0, monotonic()
+        self._mock.open_streams += 1
+        if script.head:
+            self._transport.write(script.head)
+        if script.parts:
+            self._wait_or_write()
+
+    def _moment(self) -> float:
+        assert self._script is not None
+        return self._started + self._script.first_s + self._sent * self._script.every_s
+
+    def _wait_or_write(self) -> None:
+        """Write every part whose moment has come, and wait for the next one's."""
+        self._timer = None
+        script = self._script
+        assert script is not None
+        due: list[bytes] = []
+        now = monotonic() + EARLY_S
+        while self._sent < len(script.parts) and self._moment() <= now:
+            due.append(script.parts[self._sent])
+            self._sent += 1
+        if due:
+            self._transport.write(b"".join(due))
+        if self._sent < len(script.parts):
+            self._timer = self._loop.call_later(self._moment() - now, self._wait_or_write)
+        elif script.ending != "stall":
+            self._finish()
+            if script.ending == "abort":
+                self._transport.abort()
+            elif script.ending == "close" or not self._parser.should_keep_alive():
+                self._transport.close()
+
+    def _finish(self) -> None:
+        self._script = None
+        self._mock.open_streams -= 1
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _chat_request(body: bytes) -> dict[str, Any] | None:
+    """Return a chat request's body; None if it is not one."""
     try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError:
-        return False
-    verb, path = head.split(" ", 2)[:2]
-    length = re.search(r"^content-length:\s*(\d+)", head, re.IGNORECASE | re.MULTILINE)
-    body = await reader.readexactly(int(length.group(1))) if length else b""
-    if mock.options.fault == "refuse":
-        return False
-    if mock.options.key and f"bearer {mock.options.key}".lower() not in head.lower():
-        return await _send(writer, 401, _error("Incorrect API key provided: sk-abcdefgh12345678"))
-    if verb == "GET" and path.rstrip("/") == "/v1/models":
-        if mock.options.fault == "html":
-            return await _send(writer, 200, b"<html>not an API</html>", media_type="text/html")
-        models = [{"id": name, "object": "model"} for name in mock.options.models]
-        return await _send(writer, 200, _json({"object": "list", "data": models}))
-    if verb == "POST" and path.rstrip("/") == "/v1/chat/completions":
         request = json.loads(body)
-        mock.requests.append(request)
-        return await _chat(mock, request, reader, writer)
-    return await _send(writer, 404, _error(f"no such path: {path}"))
+    except (ValueError, RecursionError):
+        return None
+    messages = request.get("messages") if isinstance(request, dict) else None
+    if not isinstance(messages, list) or not messages:
+        return None
+    return request if all(isinstance(message, dict) for message in messages) else None
 
 
-async def _chat(
-    mock: MockLLM,
-    request: dict[str, Any],
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> bool:
-    options = mock.options
-    fault = options.fault
-    if options.failures and len(mock.requests) > options.failures:
-        fault = ""
+def _refusal(fault: Fault, request: dict[str, Any]) -> bytes:
+    """Return the whole response of a fault that answers without a model; else nothing."""
     if fault.isdigit():
         extra = {"Retry-After": "7"} if fault == "429" else {}
-        return await _send(writer, int(fault), _error(f"mock fault {fault}"), extra=extra)
+        return replies.error(int(fault), f"mock fault {fault}", extra=extra)
     if fault == "redirect":
-        return await _send(writer, 302, b"", extra={"Location": "https://elsewhere.invalid/"})
+        return replies.response(302, b"", extra={"Location": "https://elsewhere.invalid/"})
     if fault == "html":
         page = b"<!doctype html><title>Welcome</title>"
-        return await _send(writer, 200, page, media_type="text/html")
+        return replies.response(200, page, media_type="text/html")
     if fault == "no_stream_options" and "stream_options" in request:
-        return await _send(writer, 400, _error("Unrecognized request argument: stream_options"))
-    tokens = _tokens(options.reply or _echo(request["messages"]))
-    usage = {"prompt_tokens": _rough_tokens(request), "completion_tokens": len(tokens)}
+        return replies.error(400, "Unrecognized request argument: stream_options")
+    return b""
+
+
+def _script(options: MockOptions, request: dict[str, Any], fault: Fault) -> Script:
+    tokens = replies.tokens_of(request, reply=options.reply, num_tokens=options.num_tokens)
+    first_s = options.ttft_ms / 1000
+    every_s = 1 / options.tokens_per_s if options.tokens_per_s else 0.0
     if not request.get("stream") or fault == "whole":
-        choice = {"message": {"role": "assistant", "content": "".join(tokens)}}
-        whole = {"choices": [choice | {"index": 0, "finish_reason": "stop"}], "usage": usage}
-        return await _send(writer, 200, _json(whole))
-    mock.open_streams += 1
-    gone = asyncio.create_task(reader.read(1))  # a client that goes away ends this read
-    stream = asyncio.create_task(_stream(mock, request, fault, tokens, usage, writer))
-    try:
-        await asyncio.wait({gone, stream}, return_when=asyncio.FIRST_COMPLETED)
-        if not stream.done():
-            mock.dropped += 1
-    finally:
-        mock.open_streams -= 1
-        for task in (gone, stream):
-            task.cancel()
-        await asyncio.gather(gone, stream, return_exceptions=True)
-    return False
-
-
-async def _stream(
-    mock: MockLLM,
-    request: dict[str, Any],
-    fault: Fault,
-    tokens: list[str],
-    usage: dict[str, int],
-    writer: asyncio.StreamWriter,
-) -> None:
-    """Write the whole stream, or as much of it as the fault allows."""
-    options = mock.options
-    writer.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n"
-    )
-    await writer.drain()
-    if fault == "stall":
-        await asyncio.Event().wait()
-    await asyncio.sleep(options.ttft_ms / 1000)
-    _begin_events(writer, options, fault)
-    if fault in ("nonsense", "error_event"):
-        await writer.drain()
-        return
-    half = fault in ("stall_later", "drop", "cut")
-    sent = [] if fault == "empty" else tokens[: max(1, len(tokens) // 2)] if half else tokens
-    for token in sent:
-        _event(writer, _delta({"content": token}))
-        await writer.drain()
-        if options.tokens_per_s:
-            await asyncio.sleep(1 / options.tokens_per_s)
-    if fault == "stall_later":
-        await asyncio.Event().wait()
-    if fault == "drop":
-        writer.transport.abort()
-        return
-    if fault != "cut":
-        _end_events(writer, request, usage, done=fault != "no_done")
-    _part(writer, b"")
-    await writer.drain()
-
-
-def _begin_events(writer: asyncio.StreamWriter, options: MockOptions, fault: Fault) -> None:
-    _part(writer, b": keep-alive\r\n\r\n")
-    _event(writer, _delta({"role": "assistant", "content": ""}))
-    for word in _tokens(options.reasoning):
-        _event(writer, _delta({"reasoning_content": word}))
-    if fault == "nonsense":
-        _part(writer, b"data: {this is not json\n\n")
-    if fault == "error_event":
-        _event(writer, {"error": {"message": "the model ran out of memory", "code": 500}})
-
-
-def _end_events(
-    writer: asyncio.StreamWriter, request: dict[str, Any], usage: dict[str, int], *, done: bool
-) -> None:
-    _event(writer, _delta({}, finish="stop"))
-    if request.get("stream_options", {}).get("include_usage"):
-        _event(writer, {"choices": [], "usage": usage})
-    if done:
-        _part(writer, b"data: [DONE]\n\n")
-
-
-def _delta(delta: dict[str, str], *, finish: str | None = None) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-
-def _event(writer: asyncio.StreamWriter, content: dict[str, Any]) -> None:
-    _part(writer, b"data: " + _json(content) + b"\n\n")
-
-
-def _part(writer: asyncio.StreamWriter, content: bytes) -> None:
-    """Write one chunk of a chunked body; an empty one ends it."""
-    writer.write(b"%x\r\n%b\r\n" % (len(content), content))
-
-
-async def _send(
-    writer: asyncio.StreamWriter,
-    status: int,
-    body: bytes,
-    *,
-    media_type: str = "application/json",
-    extra: dict[str, str] | None = None,
-) -> bool:
-    head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nContent-Type: {media_type}\r\n"
-    for name, value in (extra or {}).items():
-        head += f"{name}: {value}\r\n"
-    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body)
-    await writer.drain()
-    return True
-
-
-def _json(content: object) -> bytes:
-    return json.dumps(content, ensure_ascii=False).encode()
-
-
-def _error(message: str) -> bytes:
-    return _json({"error": {"message": message, "type": "mock"}})
-
-
-def _tokens(text: str) -> list[str]:
-    return re.findall(r"\s*\S+|\s+$", text)
-
-
-def _rough_tokens(request: dict[str, Any]) -> int:
-    return sum(len(message["content"]) for message in request["messages"]) // 4
-
-
-def _echo(messages: list[dict[str, str]]) -> str:
-    """Return the start of the first source in the prompt, cited."""
-    found = _SOURCE.search(messages[-1]["content"])
-    if found is None:
-        return "The documents don't tell."
-    text = " ".join(found.group(2).split())
-    first = re.match(r".{20,}?[.!?](?=\s|$)", text)
-    return f"{first.group() if first else text[:200]} [{found.group(1)}]"
+        done_s = first_s + every_s * len(tokens)
+        return Script(b"", (replies.whole(tokens, request),), done_s, 0.0)
+    parts, ending = replies.stream_parts(tokens, request, reasoning=options.reasoning, fault=fault)
+    return Script(replies.STREAM_HEAD, parts, first_s, every_s, ending)
