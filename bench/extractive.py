@@ -26,11 +26,11 @@ import numpy as np
 from citations import logistic  # the script beside this one
 
 from steelyard.core.chat import Passage
+from steelyard.core.words import content_stems
 from steelyard.embed.bert import BertEmbedder
 from steelyard.generate import choose as shipped
 from steelyard.generate.candidates import Candidate, candidates
 from steelyard.generate.features import SENTENCE_FEATURES, sentence_features
-from steelyard.generate.words import content_stems
 
 ANSWER_FEATURES = ("cosine", "passage_cosine", "context_recall", "names_missing", "lacks_wanted")
 NUM_PASSAGES = 8

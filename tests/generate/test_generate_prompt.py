@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard.core.chat import Message, Passage
 from steelyard.generate import PROMPT_ID, REFUSAL
-from steelyard.generate.prompt import build_messages, disarm, fit_history, fit_passages
+from steelyard.generate.prompt import build_messages, disarm, fit_history
 
 DATA = Path(os.environ.get("STEELYARD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -84,33 +84,6 @@ def test_known_attacks_stay_inside_their_source():
     blocks = re.findall(r'<source n="(\d+)" title="[^"\n]*">\n(.*?)\n</source>', user, re.DOTALL)
     assert [int(n) for n, _ in blocks] == list(range(1, len(attacks) + 1))
     assert all(disarm(text) in block for text, (_, block) in zip(attacks, blocks, strict=True))
-
-
-def test_passages_fit_the_budget_in_their_order():
-    found = [_passage("a" * 400, n=1), _passage("b" * 4000, n=2), _passage("c" * 400, n=3)]
-    kept = fit_passages(found, max_tokens=300)
-    assert [passage.n for passage in kept] == [1, 3]
-    assert fit_passages(found, max_tokens=10_000) == tuple(found)
-    assert fit_passages([], max_tokens=100) == ()
-
-
-def test_a_first_passage_that_is_too_long_is_cut_and_stays_exact():
-    (kept,) = fit_passages([_passage("word " * 1000)], max_tokens=124)
-    assert kept.text == ("word " * 1000)[: len(kept.text)]
-    assert len(kept.text) == 400
-    assert (kept.start, kept.end) == (5, 405)
-
-
-def test_a_tokenizer_counts_where_there_is_one():
-    class Words:
-        def count(self, texts):
-            return [len(text.split()) for text in texts]
-
-        def offsets(self, text):
-            raise AssertionError("not needed")
-
-    found = [_passage("one two three", n=1), _passage("four " * 200, n=2)]
-    assert [p.n for p in fit_passages(found, max_tokens=60, tokenizer=Words())] == [1]
 
 
 def test_the_latest_turns_are_kept():

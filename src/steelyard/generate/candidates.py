@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steelyard.core.chat import Passage
 from steelyard.core.sentences import split_sentences
-from steelyard.generate.words import content_stems, fold, numbers, stems
+from steelyard.core.words import content_stems, fold, numbers, stems
 
 _LONG = 320  # characters; a longer piece that has lines (code, a listing) is quoted by line
 _LONGEST = 1200  # a longer sentence is no answer

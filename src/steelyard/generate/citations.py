@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from steelyard.core.chat import Citation, CitedText, Passage, Span
 from steelyard.core.sentences import split_sentences
+from steelyard.core.words import content_stems, numbers, stems
 from steelyard.generate.prompt import REFUSAL
 from steelyard.generate.support import SUPPORTED, Evidence, Source, support
-from steelyard.generate.words import content_stems, numbers, stems
 
 # [1], [1, 2], [1-3], [^1], [Source 1] and the same in lenticular brackets.
 _MARKER = re.compile(

@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 
-from steelyard.generate.words import fold, names, stated_numbers
+from steelyard.core.words import fold, names, stated_numbers
 
 
 class Wanted(StrEnum):

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.ranking import Matrix, Vector
+from steelyard.core.words import bigrams, content_stems, names, stem, stems
 from steelyard.generate.candidates import Candidate
 from steelyard.generate.cues import Wanted, holds, wanted
-from steelyard.generate.words import bigrams, content_stems, names, stem, stems
 
 Features = NDArray[np.float64]  # (C, F)
 

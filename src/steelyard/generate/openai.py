@@ -14,11 +14,12 @@ import httpx2
 
 from steelyard.core.chat import Finish, Message, Passage, Piece, Token
 from steelyard.core.errors import InputError, SetupError, UpstreamError
+from steelyard.core.passages import fit_passages
 from steelyard.core.protocols import Tokenizer
 from steelyard.generate.deltas import Delta, ThoughtFilter, read_deltas
 from steelyard.generate.discover import list_models
 from steelyard.generate.options import LlmOptions
-from steelyard.generate.prompt import build_messages, fit_history, fit_passages
+from steelyard.generate.prompt import SOURCE_TOKENS, build_messages, fit_history
 from steelyard.infra.http import endpoint_root, is_brief, open_client, upstream_error
 
 _LOG = logging.getLogger(__name__)
@@ -88,7 +89,12 @@ class OpenAIGenerator:
             UpstreamError: in one line, what failed and what may help.
         """
         options = self._options
-        kept = fit_passages(passages, max_tokens=options.context_tokens, tokenizer=self._tokenizer)
+        kept = fit_passages(
+            passages,
+            max_tokens=options.context_tokens,
+            tokenizer=self._tokenizer,
+            extra_tokens=SOURCE_TOKENS,
+        )
         turns = fit_history(history, max_tokens=options.history_tokens)
         messages = build_messages(question, kept, history=turns)
         clock = _Clock(options, where=self._url)

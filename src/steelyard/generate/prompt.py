@@ -3,10 +3,9 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from steelyard.core.chat import Message, Passage
-from steelyard.core.protocols import Tokenizer
+from steelyard.core.passages import CHARACTERS_PER_TOKEN
 
 REFUSAL = "The documents don't tell."
 """The one sentence that means "no answer here"; `citations.cite` recognises it."""
@@ -38,10 +37,8 @@ Question: {question}"""
 PROMPT_ID = hashlib.sha256(f"{_SYSTEM}\0{_SOURCE}\0{_QUESTION}".encode()).hexdigest()[:12]
 """Names the template: answers made under different ids are not comparable."""
 
-CHARACTERS_PER_TOKEN = 4
-"""The usual rough count for English in a byte-pair vocabulary; other scripts need more."""
-
-_MARKUP_TOKENS = 24  # the delimiters of one source, number and title included, roughly
+SOURCE_TOKENS = 24
+"""What one source costs beside its text: its delimiters, number and title, roughly."""
 
 # Our own delimiters, and the control tokens of the usual chat templates, which some servers
 # turn into real ones wherever they stand. Only their first character is replaced, by a look-alike.
@@ -80,39 +77,6 @@ def _source(passage: Passage) -> str:
     parts = [part for i, part in enumerate(path) if part and part not in path[:i]]
     title = " ".join(" > ".join(parts).replace('"', "'").split())[:200]
     return _SOURCE.format(n=passage.n, title=disarm(title), text=disarm(passage.text))
-
-
-def fit_passages(
-    passages: Sequence[Passage], *, max_tokens: int, tokenizer: Tokenizer | None = None
-) -> tuple[Passage, ...]:
-    """Return those passages that fit a token budget, in their order and with their numbers.
-
-    One that is too long for what is left is passed over for a shorter one behind it. The first
-    is cut rather than lost. Without a tokenizer, tokens are counted as characters / 4.
-    """
-    kept: list[Passage] = []
-    left = max_tokens
-    for passage, num_tokens in zip(passages, _counts(passages, tokenizer), strict=True):
-        if num_tokens + _MARKUP_TOKENS <= left:
-            kept.append(passage)
-            left -= num_tokens + _MARKUP_TOKENS
-        elif not kept and left > _MARKUP_TOKENS:
-            share = (left - _MARKUP_TOKENS) / num_tokens
-            kept.append(_cut(passage, max(1, int(len(passage.text) * share))))
-            left = 0
-    return tuple(kept)
-
-
-def _counts(passages: Sequence[Passage], tokenizer: Tokenizer | None) -> list[int]:
-    texts = [passage.text for passage in passages]
-    if tokenizer is not None:
-        return tokenizer.count(texts)
-    return [-(-len(text) // CHARACTERS_PER_TOKEN) for text in texts]
-
-
-def _cut(passage: Passage, num_characters: int) -> Passage:
-    text = passage.text[:num_characters]
-    return replace(passage, text=text, end=passage.start + len(text))
 
 
 def fit_history(history: Sequence[Message], *, max_tokens: int) -> tuple[Message, ...]:

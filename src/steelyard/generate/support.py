@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from steelyard.core.sentences import split_sentences
-from steelyard.generate.words import (
+from steelyard.core.words import (
     bigrams,
     content_stems,
     fold,

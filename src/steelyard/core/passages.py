@@ -1,0 +1,53 @@
+"""Passages under a token budget: the one place where too many, or too long ones, are cut."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from steelyard.core.chat import Passage
+from steelyard.core.protocols import Tokenizer
+
+CHARACTERS_PER_TOKEN = 4
+"""The usual rough count for English in a byte-pair vocabulary; other scripts need more."""
+
+
+def fit_passages(
+    passages: Sequence[Passage],
+    *,
+    max_tokens: int,
+    tokenizer: Tokenizer | None = None,
+    extra_tokens: int = 0,
+) -> tuple[Passage, ...]:
+    """Return those passages that fit a token budget, in their order and with their numbers.
+
+    One that is too long for what is left is passed over for a shorter one behind it. The first
+    is cut rather than lost. Each costs `extra_tokens` beside its text. Without a tokenizer,
+    tokens are counted as characters / 4.
+    """
+    kept: list[Passage] = []
+    left = max_tokens
+    for passage, num_tokens in zip(passages, count_tokens(passages, tokenizer), strict=True):
+        if num_tokens + extra_tokens <= left:
+            kept.append(passage)
+            left -= num_tokens + extra_tokens
+        elif not kept and left > extra_tokens:
+            kept.append(_cut(passage, left - extra_tokens, num_tokens, tokenizer))
+            left = 0
+    return tuple(kept)
+
+
+def count_tokens(passages: Sequence[Passage], tokenizer: Tokenizer | None = None) -> list[int]:
+    """Return the tokens of each passage's text, estimated where there is no tokenizer."""
+    texts = [passage.text for passage in passages]
+    if tokenizer is not None:
+        return tokenizer.count(texts)
+    return [-(-len(text) // CHARACTERS_PER_TOKEN) for text in texts]
+
+
+def _cut(
+    passage: Passage, max_tokens: int, num_tokens: int, tokenizer: Tokenizer | None
+) -> Passage:
+    if tokenizer is None:
+        end = max(1, len(passage.text) * max_tokens // num_tokens)
+    else:
+        _, end = tokenizer.offsets(passage.text)[max_tokens - 1]
+    return replace(passage, text=passage.text[:end], end=passage.start + end)
