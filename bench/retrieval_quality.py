@@ -85,19 +85,19 @@ class System:
         self._chunker = chunker
         self._parser = FileParser()
         self._owners: list[str] = []  # of each chunk
+        self.texts: list[str] = []  # of each chunk, as embedded
 
     def add(self, documents: Iterable[SetDocument]) -> int:
         """Index documents, once; return the number of their chunks."""
-        texts: list[str] = []
         for document in documents:
             parsed = self._parser.parse(document.text.encode(), filename=document.filename)
             parsed = replace(parsed, title=document.title)
             for chunk in self._chunker.chunk(parsed):
-                texts.append(chunk.embedded_text(document.title))
+                self.texts.append(chunk.embedded_text(document.title))
                 self._owners.append(document.id)
-        self._legs = Legs(texts, self._vectors)
+        self._legs = Legs(self.texts, self._vectors)
         self._parser.close()
-        return len(texts)
+        return len(self.texts)
 
     def search(self, text: str, k: int) -> list[str]:
         return self.documents(self.find(text).fused(), k)

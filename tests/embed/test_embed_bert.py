@@ -10,8 +10,7 @@ import pytest
 from steelyard.core.errors import SetupError
 from steelyard.embed import EmbedOptions
 from steelyard.embed.bert import BertEmbedder
-from steelyard.embed.tokenizer import BertTokenizer
-from steelyard.infra.bert import open_tokenizer
+from steelyard.infra.bert import BertTokenizer, open_tokenizer
 
 
 def open_embedder(model: Path, **options: object) -> BertEmbedder:

@@ -13,7 +13,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from steelyard.core.errors import SetupError
-from steelyard.infra.bert import build, open_session, open_tokenizer, read_card, ready_encoder
+from steelyard.infra.bert import (
+    build,
+    open_session,
+    open_tokenizer,
+    read_card,
+    ready_encoder,
+    trial,
+)
 from steelyard.infra.bert.session import GRAPH_FILE, TENSORS_FILE
 
 Tensors = dict[str, np.ndarray]
@@ -275,7 +282,7 @@ def test_same_model_in_another_folder_is_the_same_encoder(make_model) -> None:
 def test_int8_that_fails_its_check_falls_back_and_says_so(
     make_model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(build, "_MIN_COSINE", 1.1)
+    monkeypatch.setattr(trial, "_MIN_COSINE", 1.1)
     path = make_model()
     built = ready_encoder(path)
     assert built.precision == "fp32"

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from steelyard.core.errors import SetupError
 from steelyard.core.ranking import Matrix, Vector
 from steelyard.embed.options import EmbedOptions
-from steelyard.embed.tokenizer import BertTokenizer
 from steelyard.infra.bert import (
+    BertTokenizer,
     BuiltEncoder,
     EncoderSession,
     SessionOptions,

@@ -1,16 +1,30 @@
 """BERT-family encoders without torch: safetensors in, a fused ONNX session out."""
 
-from steelyard.infra.bert.build import BuiltEncoder, open_tokenizer, ready_encoder
+from steelyard.infra.bert.build import BuiltEncoder, ready_encoder, ready_scorer
 from steelyard.infra.bert.config import ModelCard, read_card
-from steelyard.infra.bert.session import EncoderSession, SessionOptions, open_session
+from steelyard.infra.bert.pairs import Pair, PairTemplate
+from steelyard.infra.bert.session import (
+    EncoderSession,
+    ScorerSession,
+    SessionOptions,
+    open_scorer,
+    open_session,
+)
+from steelyard.infra.bert.tokenizer import BertTokenizer, open_tokenizer
 
 __all__ = [
+    "BertTokenizer",
     "BuiltEncoder",
     "EncoderSession",
     "ModelCard",
+    "Pair",
+    "PairTemplate",
+    "ScorerSession",
     "SessionOptions",
+    "open_scorer",
     "open_session",
     "open_tokenizer",
     "read_card",
     "ready_encoder",
+    "ready_scorer",
 ]

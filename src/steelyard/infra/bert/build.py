@@ -13,13 +13,10 @@ import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from steelyard.core.errors import SetupError
-from steelyard.infra.bert.config import Architecture, ModelCard, read_card
+from steelyard.infra.bert.config import ModelCard, read_card
 from steelyard.infra.bert.session import GRAPH_FILE, TENSORS_FILE
 from steelyard.infra.models import WEIGHTS_FILE, cache_dir, file_sha256
 
@@ -31,17 +28,18 @@ _NOTE_FILE = "encoder.json"
 _BUILDING = ".building-"
 _ABANDONED_S = 3600.0  # a build takes seconds
 _RECIPE = 3  # raise it when the graph writer changes what it computes
-_MIN_COSINE = 0.99  # of int8 to float32, mean over the check texts; all-MiniLM-L6-v2 measures .993
+_SCORER_RECIPE = 1  # the same for the reranker's graph
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltEncoder:
-    """An encoder on disk. `max_tokens` counts special tokens.
+    """An encoder on disk, an embedder or a scorer of pairs. `max_tokens` counts special tokens.
 
     `identity` hashes what decides the vectors (weights, adapter, architecture, pooling,
     precision asked for, recipe); `key` also the runtime's version, and names the folder.
     `precision` is what was built; `fallback` says why it is not what was asked for (empty:
-    it is). `cosine` is the mean to float32 over the check texts.
+    it is). `cosine` is the mean to float32 over the check texts; of a scorer, the
+    correlation of the scores of check pairs (the cosine of the centred scores).
     """
 
     folder: Path
@@ -65,22 +63,39 @@ def ready_encoder(
     Raises:
         SetupError: the model, its adapter or `precision` cannot be built.
     """
+    return _ready(path, precision=precision, adapter=adapter, scorer=False)
+
+
+def ready_scorer(
+    path: Path, *, precision: str = "int8", adapter: Path | None = None
+) -> BuiltEncoder:
+    """Return the built scorer of a sequence-classification model; as `ready_encoder`.
+
+    The adapter may bring the head along (peft's `modules_to_save`).
+    """
+    return _ready(path, precision=precision, adapter=adapter, scorer=True)
+
+
+def _ready(path: Path, *, precision: str, adapter: Path | None, scorer: bool) -> BuiltEncoder:
     if precision not in PRECISIONS:
         raise SetupError(f"precision {precision!r} is unknown; set {' or '.join(PRECISIONS)}")
     card = read_card(path)
     if not (path / WEIGHTS_FILE).is_file():
         raise SetupError(f"{str(path / WEIGHTS_FILE)!r} is missing; download the model again")
-    wanted = _wanted(path, card=card, precision=precision, adapter=adapter)
+    wanted = _wanted(path, card=card, precision=precision, adapter=adapter, scorer=scorer)
     kept = cache_dir() / "models" / wanted.key
     built = _kept(replace(wanted, folder=kept))
     if built is None:
-        built = _build(path, card=card, adapter=adapter, wanted=replace(wanted, folder=kept))
+        wanted = replace(wanted, folder=kept)
+        built = _build(path, card=card, adapter=adapter, wanted=wanted, scorer=scorer)
     if built.fallback:
         log.warning("encoder_fallback", extra={"model": str(path), "reason": built.fallback})
     return built
 
 
-def _wanted(path: Path, *, card: ModelCard, precision: str, adapter: Path | None) -> BuiltEncoder:
+def _wanted(
+    path: Path, *, card: ModelCard, precision: str, adapter: Path | None, scorer: bool
+) -> BuiltEncoder:
     weights_sha256 = file_sha256(path / WEIGHTS_FILE)
     content = {
         "recipe": _RECIPE,
@@ -90,6 +105,9 @@ def _wanted(path: Path, *, card: ModelCard, precision: str, adapter: Path | None
         "pooling": card.pooling,
         "precision": precision,
     }
+    if scorer:
+        del content["pooling"]
+        content["scorer"] = _SCORER_RECIPE
     identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     key = hashlib.sha256(f"{identity} {onnxruntime.__version__}".encode()).hexdigest()
     return BuiltEncoder(
@@ -143,12 +161,19 @@ def _crc32(path: Path) -> int:
 
 
 def _build(
-    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder
+    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder, scorer: bool
 ) -> BuiltEncoder:
     """Build into a fresh folder, then move it to `wanted.folder` in one step."""
     folder = _fresh_folder(wanted.folder.parent)
     try:
-        built = _write_checked(path, card=card, adapter=adapter, wanted=wanted, folder=folder)
+        # Imported here: onnx takes a third of a second, and a start with a kept encoder needs none.
+        from steelyard.infra.bert.trial import write_embedder, write_scorer
+
+        write = write_scorer if scorer else write_embedder
+        trial = write(folder, path, card=card, adapter=adapter, precision=wanted.precision)
+        built = replace(
+            wanted, precision=trial.precision, cosine=trial.agreement, fallback=trial.fallback
+        )
         _write_note(folder, built)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,74 +210,6 @@ def _remove_abandoned(parent: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _ABANDONED_S:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_checked(
-    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder, folder: Path
-) -> BuiltEncoder:
-    """Write the graph of the wanted precision, or of float32 if it fails its check."""
-    # Imported here: onnx takes a third of a second, and a start with a kept encoder needs none.
-    from steelyard.infra.bert.check import check_texts, embed_ids, mean_cosine
-    from steelyard.infra.bert.graph import num_attention_nodes, write_graph
-    from steelyard.infra.bert.lora import merge_adapter
-    from steelyard.infra.bert.weights import load_weights
-
-    architecture = card.architecture
-    weights = load_weights(path, architecture=architecture)
-    if adapter is not None:
-        merge_adapter(weights, adapter)
-    ids = check_texts(_fitting_tokenizer(path, architecture), max_tokens=card.max_tokens)
-
-    def write_and_embed(precision: str) -> NDArray[np.float32]:
-        write_graph(
-            folder,
-            weights=weights,
-            architecture=architecture,
-            pooling=card.pooling,
-            precision=precision,
-        )
-        nodes = num_attention_nodes(folder / GRAPH_FILE)
-        assert nodes == architecture.layers, f"{nodes} attention nodes, {architecture}"
-        return embed_ids(folder / GRAPH_FILE, ids)
-
-    exact = write_and_embed("fp32")
-    if not np.isfinite(exact).all():
-        raise SetupError(f"{str(path)!r} gives embeddings that are not finite; download it again")
-    if wanted.precision == "fp32":
-        return wanted
-    cosine = mean_cosine(exact, write_and_embed(wanted.precision))
-    if cosine >= _MIN_COSINE:
-        return replace(wanted, cosine=cosine)
-    write_and_embed("fp32")
-    reason = f"cosine of {wanted.precision} to fp32 is {cosine:.4f}, under {_MIN_COSINE}"
-    return replace(wanted, precision="fp32", fallback=reason)
-
-
-def _fitting_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
-    tokenizer = open_tokenizer(path)
-    if tokenizer.get_vocab_size() > architecture.vocabulary:
-        raise SetupError(
-            f"the tokenizer of {str(path)!r} has {tokenizer.get_vocab_size()} tokens, its word "
-            f"table {architecture.vocabulary} rows; download the model again"
-        )
-    return tokenizer
-
-
-def open_tokenizer(path: Path) -> Tokenizer:
-    """Load `tokenizer.json` with neither padding nor truncation (shipped ones often have both).
-
-    Raises:
-        SetupError: the file is missing or damaged.
-    """
-    try:
-        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-    except Exception as error:  # the library raises bare Exception
-        raise SetupError(
-            f"{str(path / 'tokenizer.json')!r} cannot be read ({error}); download the model again"
-        ) from error
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def _write_note(folder: Path, built: BuiltEncoder) -> None:

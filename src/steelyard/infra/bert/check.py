@@ -1,12 +1,13 @@
-"""The texts and the arithmetic by which a built encoder is compared with float32."""
+"""The texts and the arithmetic by which a built model is compared with float32."""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from steelyard.infra.bert.session import open_session
+from steelyard.infra.bert.pairs import Pair, PairTemplate
+from steelyard.infra.bert.session import open_scorer, open_session
+from steelyard.infra.bert.tokenizer import BertTokenizer
 
 # Questions, prose, figures, code and other scripts: what an encoder meets.
 _TEXTS = (
@@ -27,17 +28,40 @@ _TEXTS = (
     "remaining term are returned within fourteen days. Confidential information stays "
     "confidential for three years after the end of the agreement.",
 )
+_NUM_QUESTIONS = 3
 
 
-def check_texts(tokenizer: Tokenizer, *, max_tokens: int) -> list[list[int]]:
+def check_texts(tokenizer: BertTokenizer, *, max_tokens: int) -> list[list[int]]:
     """Return the token ids of the check texts, with special tokens, cut at `max_tokens`."""
-    return [tokenizer.encode(text).ids[:max_tokens] for text in _TEXTS]
+    return [tokenizer.ids(text, limit=max_tokens) for text in _TEXTS]
+
+
+def check_pairs(tokenizer: BertTokenizer, *, max_tokens: int) -> list[Pair]:
+    """Return each of the first texts, the questions, with each of all texts."""
+    template = PairTemplate.of(tokenizer)
+    room = max(1, (max_tokens - template.num_special) // 2)
+    ids = [tokenizer.own_ids(text, limit=room) for text in _TEXTS]
+    return [template.join(first, second) for first in ids[:_NUM_QUESTIONS] for second in ids]
 
 
 def embed_ids(graph: Path, ids: list[list[int]]) -> NDArray[np.float32]:
     """Return one embedding a text, each run alone."""
     session = open_session(graph)
     return np.stack([session.embed(np.array(row, np.int32)) for row in ids if row])
+
+
+def score_pairs(graph: Path, pairs: list[Pair]) -> NDArray[np.float32]:
+    """Return one score a pair, each run alone."""
+    session = open_scorer(graph)
+    return np.array([session.score(pair) for pair in pairs], np.float32)
+
+
+def correlation(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    """Return Pearson's correlation; 0 if a side is constant or any number is not finite."""
+    left_centred, right_centred = left - left.mean(), right - right.mean()
+    length = float(np.linalg.norm(left_centred) * np.linalg.norm(right_centred))
+    found = float(left_centred @ right_centred) / length if length else 0.0
+    return found if np.isfinite(found) else 0.0
 
 
 def mean_cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:

@@ -1,5 +1,8 @@
 """A BERT-family encoder as a fused ONNX graph, written beside its weights.
 
+`GraphWriter` writes what embedders and rerankers share; `write_graph` is the embedder's graph,
+`score_graph.py` the reranker's.
+
 Shapes: B texts, S tokens, H hidden, I intermediate, V vocabulary. The graph takes `input_ids`
 (int32, B x S, the texts of a batch of equal length, hence no mask) and gives `embedding`
 (float32, B x H, pooled and of unit length) and `last_hidden_state` (float32, B x S x H).
@@ -27,6 +30,8 @@ from onnx import TensorProto, helper
 from steelyard.infra.bert.config import Architecture
 from steelyard.infra.bert.session import GRAPH_FILE, TENSORS_FILE
 from steelyard.infra.bert.weights import POSITIONS, TYPES, WORDS, Weights
+
+SEGMENTS_INPUT = "token_type_ids"
 
 _CONTRIB = "com.microsoft"
 _OPSET = 20  # the first with Gelu
@@ -65,13 +70,18 @@ def write_graph(
 ) -> None:
     """Write `model.onnx` and `weights.bin` into `folder`."""
     with (folder / TENSORS_FILE).open("wb") as tensors:
-        writer = _Writer(tensors, weights, architecture, int8=precision == "int8")
-        hidden = writer.embeddings()
+        writer = GraphWriter(tensors, weights, architecture, int8=precision == "int8")
+        hidden = writer.embeddings(segments=False)
         for n in range(architecture.layers):
             last = n == architecture.layers - 1
             hidden = writer.layer(n, hidden, output="last_hidden_state" if last else "")
         writer.pool(hidden, pooling)
-    (folder / GRAPH_FILE).write_bytes(writer.model().SerializeToString())
+    value, width = helper.make_tensor_value_info, architecture.hidden
+    outputs = [
+        value("embedding", TensorProto.FLOAT, ["B", width]),
+        value("last_hidden_state", TensorProto.FLOAT, ["B", "S", width]),
+    ]
+    (folder / GRAPH_FILE).write_bytes(writer.model(outputs).SerializeToString())
 
 
 def num_attention_nodes(path: Path) -> int:
@@ -80,7 +90,7 @@ def num_attention_nodes(path: Path) -> int:
     return sum(node.op_type == "MultiHeadAttention" for node in graph.node)
 
 
-class _Writer:
+class GraphWriter:
     """Collects nodes; tensors go straight to the file."""
 
     def __init__(
@@ -90,6 +100,7 @@ class _Writer:
         self._weights = weights
         self._architecture = architecture
         self._int8 = int8
+        self._inputs = ["input_ids"]
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[onnx.TensorProto] = []
 
@@ -138,12 +149,17 @@ class _Writer:
     def norm(self, name: str) -> list[str]:
         return [self.weight(f"{name}.weight"), self.weight(f"{name}.bias")]
 
-    def embeddings(self) -> str:
+    def embeddings(self, *, segments: bool) -> str:
+        """Add the sum of words, positions and segments, normalised; `segments` adds the input
+        `token_type_ids` (int32, B x S)."""
         words = self._word_rows()
         offset = self._architecture.position_offset
-        # Embedders see one segment: its row is added to every position once, here.
         positions_SH = self._weights[POSITIONS][offset:]
-        if TYPES in self._weights:
+        if segments:
+            self._inputs.append(SEGMENTS_INPUT)
+            rows = self.node("Gather", [self.weight(TYPES), SEGMENTS_INPUT])
+            words = self.node("Add", [words, rows])
+        elif TYPES in self._weights:  # one segment: its row is added to every position, here
             positions_SH = positions_SH + self._weights[TYPES][0]
         table = self.tensor(POSITIONS, positions_SH)
         shape = self.node("Shape", ["input_ids"], start=1, end=2)
@@ -166,25 +182,51 @@ class _Writer:
         scales = self.node("Gather", [scales_V1, "input_ids"])
         return self.node("Mul", [self.node("Cast", [values], to=TensorProto.FLOAT), scales])
 
-    def layer(self, n: int, hidden: str, *, output: str = "") -> str:
+    def layer(self, n: int, hidden: str, *, output: str = "", first_only: bool = False) -> str:
+        """Add a layer; with `first_only` it computes the first token's row alone (B x 1 x H),
+        which still attends to every token."""
         layer = f"encoder.layer.{n}"
-        mixed = self._linear(f"{layer}.attention.output.dense", self._attention(layer, hidden))
+        if first_only:
+            everything, hidden = hidden, self.first_row(hidden)
+            made = self._attention_of_first(layer, hidden, everything)
+        else:
+            made = self._attention(layer, hidden)
+        mixed = self._linear(f"{layer}.attention.output.dense", made)
         hidden = self._add_norm(f"{layer}.attention.output.LayerNorm", mixed, hidden)
         inner = self._linear(f"{layer}.intermediate.dense", hidden)
         outer = self._linear(f"{layer}.output.dense", self._activation(inner))
         return self._add_norm(f"{layer}.output.LayerNorm", outer, hidden, output=output)
 
+    def first_row(self, hidden: str) -> str:
+        """Add the first token's row, B x 1 x H."""
+        first = self.tensor("first_row", np.zeros(1, np.int64))
+        return self.node("Gather", [hidden, first], axis=1)
+
     def _attention(self, layer: str, hidden: str) -> str:
-        parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
-        packed_H3H = np.concatenate([self._weights[f"{p}.weight"].T for p in parts], axis=1)
-        bias_3H = np.concatenate([self._weights[f"{p}.bias"] for p in parts])
-        packed = self._product(f"{layer}.attention.self", hidden, packed_H3H, bias_3H)
-        sizes = np.full(3, self._architecture.hidden, np.int64)
-        split = self.tensor(f"{layer}.attention.self.sizes", sizes)
+        return self._attend(self._parts(layer, ("query", "key", "value"), hidden))
+
+    def _attention_of_first(self, layer: str, first: str, hidden: str) -> str:
+        query = self._parts(layer, ("query",), first)
+        return self._attend(query + self._parts(layer, ("key", "value"), hidden))
+
+    def _parts(self, layer: str, names: Sequence[str], hidden: str) -> list[str]:
+        """Add query, key or value, made by one product."""
+        parts = [f"{layer}.attention.self.{name}" for name in names]
+        packed_HnH = np.concatenate([self._weights[f"{p}.weight"].T for p in parts], axis=1)
+        bias_nH = np.concatenate([self._weights[f"{p}.bias"] for p in parts])
+        name = f"{layer}.attention.self" + ("" if len(names) == 3 else "." + "+".join(names))
+        packed = self._product(name, hidden, np.ascontiguousarray(packed_HnH), bias_nH)
+        if len(parts) == 1:
+            return [packed]
+        sizes = np.full(len(parts), self._architecture.hidden, np.int64)
         made = [f"{part}.output" for part in parts]
+        split = self.tensor(f"{name}.sizes", sizes)
         self._nodes.append(helper.make_node("Split", [packed, split], made, axis=-1))
+        return made
+
+    def _attend(self, query_key_value: Sequence[str]) -> str:
         heads = self._architecture.heads
-        return self.node("MultiHeadAttention", made, contrib=True, num_heads=heads)
+        return self.node("MultiHeadAttention", query_key_value, contrib=True, num_heads=heads)
 
     def _linear(self, name: str, hidden: str) -> str:
         matrix = np.ascontiguousarray(self._weights[f"{name}.weight"].T)
@@ -232,17 +274,11 @@ class _Writer:
         least = self.tensor("least", np.array([1e-12], np.float32))  # as torch's normalize
         self.node("Div", [pooled, self.node("Max", [length, least])], output="embedding")
 
-    def model(self) -> onnx.ModelProto:
-        value, hidden = helper.make_tensor_value_info, self._architecture.hidden
-        graph = helper.make_graph(
-            self._nodes,
-            "encoder",
-            [value("input_ids", TensorProto.INT32, ["B", "S"])],
-            [
-                value("embedding", TensorProto.FLOAT, ["B", hidden]),
-                value("last_hidden_state", TensorProto.FLOAT, ["B", "S", hidden]),
-            ],
-            self._initializers,
-        )
+    def model(self, outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        inputs = [
+            helper.make_tensor_value_info(name, TensorProto.INT32, ["B", "S"])
+            for name in self._inputs
+        ]
+        graph = helper.make_graph(self._nodes, "encoder", inputs, outputs, self._initializers)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_CONTRIB, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,32 @@ from steelyard.infra.bert.weights import Weights, canonical_name, read_tensors
 _LORA_KEY = re.compile(r"^(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.default)?\.weight$")
 
 
-def merge_adapter(weights: Weights, adapter: Path) -> None:
+def merge_adapter(weights: Weights, adapter: Path, *, beside: Collection[str] = ()) -> None:
     """Add (alpha / r) B A to each adapted weight, in place.
+
+    Whole tensors that the adapter brings along (`modules_to_save`) are taken over if `beside`
+    has their canonical names, and refused otherwise.
 
     Raises:
         SetupError: the adapter is not plain LoRA, or does not fit these weights.
     """
     lora = _read_lora(adapter / "adapter_config.json")
     pairs: dict[str, dict[str, NDArray[np.float32]]] = {}
+    num_whole = 0
     for key, matrix in read_tensors(adapter / "adapter_model.safetensors").items():
         match = _LORA_KEY.match(key)
+        whole = canonical_name(key.removeprefix("base_model.model."))
+        if match is None and whole in beside:
+            weights[whole] = matrix
+            num_whole += 1
+            continue
         if match is None:
             raise SetupError(
                 f"tensor {key!r} of adapter {str(adapter)!r} is not a LoRA matrix; "
                 "train the adapter with plain LoRA (no DoRA, no modules_to_save)"
             )
         pairs.setdefault(match[1], {})[match[2]] = matrix
-    if not pairs:
+    if not pairs and not num_whole:
         raise SetupError(f"adapter {str(adapter)!r} holds no LoRA matrix; train it again")
     for module, pair in pairs.items():
         if not lora.is_target(module):

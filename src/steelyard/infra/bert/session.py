@@ -8,6 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from steelyard.core.errors import SetupError
+from steelyard.infra.bert.pairs import Pair
 
 GRAPH_FILE = "model.onnx"
 TENSORS_FILE = "weights.bin"
@@ -47,12 +48,35 @@ class EncoderSession:
         return first
 
 
+class ScorerSession:
+    """Scores one pair at a time; safe to call from several threads at once."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._segments = any(one.name == "token_type_ids" for one in session.get_inputs())
+
+    def score(self, pair: Pair) -> float:
+        inputs = {"input_ids": pair.ids[None, :]}
+        if self._segments:
+            inputs["token_type_ids"] = pair.segments[None, :]
+        return float(self._session.run(["score"], inputs)[0][0])
+
+
 def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderSession:
-    """Open a graph.
+    """Open an embedder's graph.
 
     Raises:
         SetupError: the runtime cannot read the graph.
     """
+    return EncoderSession(_open(graph, options))
+
+
+def open_scorer(graph: Path, options: SessionOptions | None = None) -> ScorerSession:
+    """Open a reranker's graph; raises as `open_session` does."""
+    return ScorerSession(_open(graph, options))
+
+
+def _open(graph: Path, options: SessionOptions | None) -> onnxruntime.InferenceSession:
     options = options or SessionOptions()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
@@ -64,7 +88,7 @@ def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderS
     settings.log_severity_level = _SEVERITY_ERROR
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             str(graph), settings, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the runtime's errors share no base class
@@ -72,4 +96,3 @@ def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderS
             f"encoder {str(graph)!r} cannot be opened ({error}); remove the folder "
             f"{str(graph.parent)!r} and start again"
         ) from error
-    return EncoderSession(session)

@@ -4,6 +4,7 @@ The names are those of `transformers`' BertModel; other families are renamed to 
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ _DISTILBERT = (
 _LEGACY = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 
 
-def load_weights(path: Path, *, architecture: Architecture) -> Weights:
-    """Return the encoder's float32 tensors by canonical name, shapes checked.
+def load_weights(
+    path: Path, *, architecture: Architecture, beside: Collection[str] = ()
+) -> Weights:
+    """Return the encoder's float32 tensors by canonical name, shapes checked, and those of
+    `beside` (names of a head) that are there, as they are.
 
     Raises:
         SetupError: the file is damaged, or a tensor is missing or has a wrong shape.
@@ -57,7 +61,7 @@ def load_weights(path: Path, *, architecture: Architecture) -> Weights:
                 f"config.json says {shape}; download the model again"
             )
         weights[name] = tensors[name]
-    return weights
+    return weights | {name: tensors[name] for name in beside if name in tensors}
 
 
 def expected_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
