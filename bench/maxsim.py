@@ -5,9 +5,9 @@
 
 The first 20 chunks of the served hybrid are scored by MaxSim: each question token takes its
 best cosine among a passage's tokens, and these are added up. Variants: all 384 dimensions of
-`last_hidden_state`; 64 principal components as int8 (what a store could hold); and question
-tokens weighted by their rarity. A weight w mixes w of the MaxSim score with 1 - w of the fused
-score, both stretched to [0, 1] over the pool. Variant and weight are chosen on CHOOSE and
+`last_hidden_state`; 64 or 128 principal components as int8 (what a store could hold); each also
+with question tokens weighted by their rarity. A weight w mixes w of the MaxSim score with 1 - w of
+the fused score, both stretched to [0, 1] over the pool. Variant and weight are chosen on CHOOSE and
 reported on REPORT, as differences a question with a bootstrap interval. At most 300 questions a
 set, and of large corpora a fixed random sample of documents beside the judged ones.
 """
@@ -41,8 +41,12 @@ POOL = 20
 MAX_QUESTIONS = 300
 MAX_DOCUMENTS = 2500
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-VARIANTS = ("all", "pca64", "rarity")
-DIMENSIONS = 64
+DIMENSIONS = (64, 128)
+VARIANTS = tuple(
+    f"{width}{weighting}"
+    for width in ("all", *(f"pca{number}" for number in DIMENSIONS))
+    for weighting in ("", "+rarity")
+)
 RESAMPLES = 5000
 
 Tokens = tuple[NDArray[np.float32], list[int]]  # unit rows, ids
@@ -77,13 +81,13 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def components(rows_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the first principal components (D, DIMENSIONS), of rows as they are, uncentred."""
+    """Return all principal components (D, D), largest first, of rows as they are, uncentred."""
     _, vectors = np.linalg.eigh(rows_ND.T @ rows_ND)
-    return np.asarray(vectors[:, ::-1][:, :DIMENSIONS], np.float32)
+    return np.ascontiguousarray(vectors[:, ::-1], np.float32)
 
 
 def small(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows as they would be read back from 64 bytes a token."""
+    """Return rows as they would be read back from a byte a dimension."""
     return np.asarray(np.rint(unit(rows @ matrix) * 127) / 127, np.float32)
 
 
@@ -93,13 +97,16 @@ def maxsim(
     (q, q_ids), (p, _) = question, passage
     if not len(p) or not len(q):
         return dict.fromkeys(VARIANTS, 0.0)
-    best_Q = (q @ p.T).max(axis=1)
     weights_Q = np.array([rarity.get(token, 1.0) for token in q_ids])
-    return {
-        "all": float(best_Q.mean()),
-        "pca64": float((small(q, matrix) @ small(p, matrix).T).max(axis=1).mean()),
-        "rarity": float((best_Q * weights_Q).sum() / weights_Q.sum()),
-    }
+    scores: dict[str, float] = {}
+    for width, left, right in (
+        ("all", q, p),
+        *((f"pca{n}", small(q, matrix[:, :n]), small(p, matrix[:, :n])) for n in DIMENSIONS),
+    ):
+        best_Q = (left @ right.T).max(axis=1)
+        scores[width] = float(best_Q.mean())
+        scores[f"{width}+rarity"] = float((best_Q * weights_Q).sum() / weights_Q.sum())
+    return scores
 
 
 def stretched(scores: Sequence[float]) -> NDArray[np.float64]:
@@ -188,7 +195,7 @@ def report() -> None:
         for way in ways
     }
     best = {
-        variant: max((w for w in ways if w.startswith(variant)), key=lambda way: gains[way])
+        variant: max((f"{variant} {weight}" for weight in WEIGHTS), key=lambda way: gains[way])
         for variant in VARIANTS
     }
     rows = []

@@ -20,13 +20,20 @@ from steelyard.embed import EmbedOptions
 from steelyard.generate import LlmOptions
 from steelyard.index import IndexOptions
 from steelyard.parse import ParseOptions
+from steelyard.rerank import RerankOptions
 from steelyard.retrieve import RetrieveOptions
 
 ENV_PREFIX = "STEELYARD_"
 FILE_NAME = "settings.toml"
 # Environment names of ours that are not options.
 NOT_OPTIONS = frozenset(
-    {"STEELYARD_HOME", "STEELYARD_CACHE", "STEELYARD_DATA", "STEELYARD_LLM_KEY"}
+    {
+        "STEELYARD_HOME",
+        "STEELYARD_CACHE",
+        "STEELYARD_DATA",
+        "STEELYARD_LLM_KEY",
+        "STEELYARD_RERANK_KEY",
+    }
 )
 
 
@@ -48,6 +55,7 @@ class Settings:
     embed: EmbedOptions = field(default_factory=EmbedOptions)
     index: IndexOptions = field(default_factory=IndexOptions)
     retrieve: RetrieveOptions = field(default_factory=RetrieveOptions)
+    rerank: RerankOptions = field(default_factory=RerankOptions)
     cache: CacheOptions = field(default_factory=CacheOptions)
     llm: LlmOptions = field(default_factory=LlmOptions)
 

@@ -61,7 +61,7 @@ def endpoint_root(url: str) -> str:
     if parts.username or parts.password:
         place = f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "")
         raise InputError(f"the URL of {place} holds a password; give the key by environment")
-    path = re.sub(r"/(chat/completions|completions|models)/?$", "", parts.path.rstrip("/"))
+    path = re.sub(r"/(chat/completions|completions|models|rerank)/?$", "", parts.path.rstrip("/"))
     if not re.search(r"/v\d+[a-z0-9]*(/|$)", path):
         path += "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
