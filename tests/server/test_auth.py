@@ -16,6 +16,7 @@ ROUTES = [
     ("POST", "/v1/embeddings", {"input": "x"}),
     ("GET", "/v1/models", None),
     ("GET", "/v1/status", None),
+    ("GET", "/v1/operations", None),
     ("GET", "/metrics", None),
 ]
 
@@ -47,6 +48,18 @@ def test_health_and_the_page_need_no_key(guarded):
     client, _ = guarded
     assert client.get("/healthz").status_code == 200
     assert client.get("/").status_code == 200
+
+
+def test_operations_hold_questions_and_are_for_operators_only(guarded):
+    client, key = guarded
+    client.post("/v1/query", json={"query": "is anything planned?"}, headers=key("staff"))
+    refused = client.get("/v1/operations", headers=key("staff"))
+    assert refused.status_code == 403
+    assert "planned" not in refused.text
+    assert "operator's key" in refused.json()["error"]["message"]
+    told = client.get("/v1/operations", headers=key("boss")).json()
+    assert [slow["question"] for slow in told["slow"]] == ["is anything planned?"]
+    assert "planned" not in client.get("/metrics", headers=key("staff")).text
 
 
 def test_a_reader_sees_its_groups_only_on_every_route(guarded):

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
+from time import monotonic
 
 from steelyard.core.documents import State
 from steelyard.store import Pending, Ticket
@@ -14,7 +15,8 @@ class Ended:
     """A submission's end, as told to whoever watches.
 
     `unchanged`: the served version is the same, nothing was done. `superseded`: a newer
-    submission of the same document is on its way, or the document was deleted.
+    submission of the same document is on its way, or the document was deleted. `took_s`: from
+    the submission to its end; None if it was never queued here.
     """
 
     ticket: Ticket
@@ -24,6 +26,15 @@ class Ended:
     num_chunks: int = 0
     unchanged: bool = False
     superseded: bool = False
+    took_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A submission that has not ended."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = field(default_factory=monotonic)
 
 
 class Work:
@@ -34,7 +45,7 @@ class Work:
         self.num_ended = 0
         self._order = count()
         self._queue: asyncio.PriorityQueue[tuple[int, int, Pending]] = asyncio.PriorityQueue()
-        self._open: dict[Ticket, asyncio.Event] = {}
+        self._open: dict[Ticket, _Open] = {}
         self._listeners: list[Callable[[Ended], None]] = []
 
     def listen(self, listener: Callable[[Ended], None]) -> None:
@@ -43,11 +54,20 @@ class Work:
     def unlisten(self, listener: Callable[[Ended], None]) -> None:
         self._listeners.remove(listener)
 
+    @property
+    def num_open(self) -> int:
+        return len(self._open)
+
+    def oldest_s(self) -> float:
+        """Return how long ago the oldest submission that has not ended was made; 0: none."""
+        first = next(iter(self._open.values()), None)  # in the order of submission
+        return monotonic() - first.since if first else 0.0
+
     def add(self, jobs: Sequence[Pending], *, urgent: bool = False) -> None:
         """Queue submissions; urgent ones (an edited file, an upload) pass a long backlog."""
         for job in jobs:
             self.num_submitted += 1
-            self._open[job.ticket] = asyncio.Event()
+            self._open[job.ticket] = _Open()
             self._queue.put_nowait((0 if urgent else 1, next(self._order), job))
 
     def put_back(self, job: Pending) -> None:
@@ -66,18 +86,19 @@ class Work:
 
     def end(self, ended: Ended) -> None:
         self.num_ended += 1
-        event = self._open.pop(ended.ticket, None)
-        if event is not None:
-            event.set()
+        one = self._open.pop(ended.ticket, None)
+        if one is not None:
+            ended = replace(ended, took_s=monotonic() - one.since)
+            one.ended.set()
         for listener in tuple(self._listeners):
             listener(ended)
 
     async def settled(self, tickets: Sequence[Ticket]) -> None:
         """Wait until each of these submissions has ended; unknown ones have."""
         for ticket in tickets:
-            event = self._open.get(ticket)
-            if event is not None:
-                await event.wait()
+            one = self._open.get(ticket)
+            if one is not None:
+                await one.ended.wait()
 
     async def drained(self) -> None:
         """Wait until nothing is open."""

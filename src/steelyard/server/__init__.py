@@ -16,12 +16,14 @@ from steelyard import ui
 from steelyard.app import App
 from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.flows.work import Ended
+from steelyard.infra.batching import BatchSize
 from steelyard.server.auth import Door, LocalOnly, is_loopback
 from steelyard.server.errors import on_bug, on_http_error, on_steelyard_error
 from steelyard.server.live import Live
 from steelyard.server.metrics import Metrics
 from steelyard.server.openapi import ENDPOINTS, openapi
 from steelyard.server.operations import dumps
+from steelyard.server.tracing import open_tracing
 from steelyard.server.watch import Observed, watch_loop_lag
 
 __all__ = ["build", "running"]
@@ -41,7 +43,12 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
             f"{host} can be reached from other machines, and the home has no API key; "
             "run `steelyard keys add NAME --operator` first"
         )
-    live = Live(app=app, door=Door(app.store, required=required), metrics=Metrics())
+    live = Live(
+        app=app,
+        door=Door(app.store, required=required),
+        metrics=Metrics(),
+        tracing=open_tracing(),
+    )
     server = Starlette(
         routes=[
             *(Route(e.path, e.handler, methods=[e.method]) for e in ENDPOINTS),
@@ -84,14 +91,21 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
     assert isinstance(live, Live)
 
     def count(ended: Ended) -> None:
-        live.metrics.ingested("unchanged" if ended.unchanged else ended.state.value)
+        state = "unchanged" if ended.unchanged else ended.state.value
+        live.metrics.ingested(state, ended.took_s)
+
+    def batched(size: BatchSize) -> None:
+        live.metrics.batch("questions", size.num_items, size.weight, size.waiting)
 
     live.app.work.listen(count)
     lag = asyncio.create_task(watch_loop_lag(live.metrics))
     try:
         async with live.app.working(paths):
+            live.app.questions.watch(batched)
             yield
     finally:
         lag.cancel()
         await asyncio.gather(lag, return_exceptions=True)
         live.app.work.unlisten(count)
+        if live.tracing is not None:
+            await asyncio.to_thread(live.tracing.close)

@@ -57,10 +57,10 @@ class Door:
             raise InputError("the API key is not known; ask the operator", code="unauthorized")
         return principal
 
-    def operator(self, request: Request) -> Principal:
+    def operator(self, request: Request, *, to: str = "change documents") -> Principal:
         principal = self.principal(request)
         if not principal.operator:
-            raise Forbidden(f"{principal.id!r} may not change documents; use an operator's key")
+            raise Forbidden(f"{principal.id!r} may not {to}; use an operator's key")
         return principal
 
 

@@ -1,4 +1,4 @@
-"""What every route reaches: the app, the door and the metrics."""
+"""What every route reaches: the app, the door, the metrics and the traces."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from starlette.requests import Request
 from steelyard.app import App
 from steelyard.server.auth import Door
 from steelyard.server.metrics import Metrics
+from steelyard.server.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Live:
     app: App
     door: Door
     metrics: Metrics
+    tracing: Tracing | None = None
 
 
 def live(request: Request) -> Live:

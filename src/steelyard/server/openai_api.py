@@ -15,11 +15,10 @@ from steelyard.core.errors import InputError
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.concurrent import compute
 from steelyard.retrieve import check_query
-from steelyard.server import sse
+from steelyard.server import outcomes, sse
 from steelyard.server.bodies import ChatBody, EmbeddingsBody
 from steelyard.server.errors import error_json
 from steelyard.server.live import live
-from steelyard.server.questions import count
 from steelyard.server.requests import read_json
 
 MODEL = "steelyard"
@@ -45,8 +44,9 @@ async def chat_completions(request: Request) -> Response:
     if body.stream:
         with_usage = bool((body.stream_options or {}).get("include_usage"))
         return sse.stream(_chunks(request, asked, history, with_usage=with_usage))
-    answer = await here.app.answering.answer(asked, history=history)
-    count(request, answer)
+    with outcomes.failures(request, asked):
+        answer = await here.app.answering.answer(asked, history=history)
+    outcomes.answered(request, asked, answer)
     message = {
         "role": "assistant",
         "content": answer.text,
@@ -93,12 +93,12 @@ async def _chunks(
                 case Token(text):
                     yield chunk({"content": text})
                 case Done(answer):
-                    count(request, answer)
+                    outcomes.answered(request, asked, answer, stream=True)
                     yield chunk({"annotations": annotations(answer)}, "stop")
                     if with_usage:
                         yield sse.event(None, {**head, "choices": [], "usage": _usage(answer)})
                 case Failed(code, message, retry_after_s):
-                    live(request).metrics.answer("error")
+                    outcomes.failed(request, asked, code, stream=True)
                     yield sse.event(None, error_json(code, message, retry_after_s))
     yield sse.event(None, "[DONE]")
 

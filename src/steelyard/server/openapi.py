@@ -58,6 +58,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/embeddings", openai_api.embeddings, EmbeddingsBody),
     Endpoint("GET", "/v1/models", openai_api.models),
     Endpoint("GET", "/v1/status", operations.status),
+    Endpoint("GET", "/v1/operations", operations.recent, parameters=("window_s",)),
     Endpoint("GET", "/healthz", operations.healthz),
     Endpoint("GET", "/readyz", operations.readyz),
     Endpoint("GET", "/metrics", operations.metrics),

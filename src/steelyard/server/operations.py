@@ -1,4 +1,4 @@
-"""Health, readiness, metrics, status, the OpenAPI document, and the page."""
+"""Health, readiness, metrics, the last minutes, status, the OpenAPI document, and the page."""
 
 import json
 
@@ -6,7 +6,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from steelyard import ui
-from steelyard.server.live import live
+from steelyard.infra.concurrent import compute
+from steelyard.infra.telemetry import LONGEST_WINDOW_S, rss_bytes
+from steelyard.server.live import Live, live
+from steelyard.server.metrics import Home
+from steelyard.server.requests import query_int
 
 
 async def healthz(request: Request) -> Response:
@@ -27,7 +31,15 @@ async def metrics(request: Request) -> Response:
     here = live(request)
     here.door.principal(request)
     status = await here.app.status()
-    here.metrics.corpus({"documents": status.num_documents, "chunks": status.num_chunks})
+    here.metrics.home(
+        Home(
+            num_documents=status.num_documents,
+            num_chunks=status.num_chunks,
+            behind=(await _last_seq(here)) - status.snapshot,
+            num_open=here.app.work.num_open,
+            oldest_s=here.app.work.oldest_s(),
+        )
+    )
     return Response(here.metrics.expose(), media_type=here.metrics.content_type)
 
 
@@ -50,6 +62,37 @@ async def status(request: Request) -> Response:
             "examples": list(now.examples),
         }
     )
+
+
+async def recent(request: Request) -> Response:
+    """How the last minutes went: percentiles by stage, caches, batches, admission, the slowest."""
+    here = live(request)
+    here.door.operator(request, to="see how the server is doing")
+    window_s = query_int(request, "window_s", 60, low=10, high=int(LONGEST_WINDOW_S))
+    app, metrics = here.app, here.metrics
+    last_seq = await _last_seq(here)
+    rss = rss_bytes()
+    return JSONResponse(
+        {
+            "window_s": window_s,
+            "uptime_s": round(metrics.uptime_s(), 1),
+            "rss_mb": None if rss is None else round(rss / 2**20, 1),
+            "bundle": app.bundle,
+            "generator": app.generator.model,
+            "snapshot": app.index.view().seq,
+            "truth": last_seq,
+            "in_flight": metrics.num_in_flight,
+            "ingest": {
+                "open": app.work.num_open,
+                "oldest_s": round(app.work.oldest_s(), 3),
+            },
+            **await compute(app.workers.query, metrics.recent.report, window_s),
+        }
+    )
+
+
+async def _last_seq(here: Live) -> int:
+    return await compute(here.app.workers.query, here.app.store.last_seq)
 
 
 async def openapi(request: Request) -> Response:

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from steelyard.core.chat import Answer, Done, Failed, Sources, Token
+from steelyard.core.chat import Done, Failed, Sources, Token
 from steelyard.core.ranking import Query
 from steelyard.retrieve import check_query
-from steelyard.server import sse
+from steelyard.server import outcomes, sse
 from steelyard.server.bodies import (
     FeedbackBody,
     QueryBody,
@@ -28,9 +28,9 @@ async def search(request: Request) -> Response:
     here = live(request)
     principal = here.door.principal(request)
     body = await read_json(request, SearchBody)
-    result = await here.app.retriever.search(body.to_query(principal))
-    here.metrics.stages({f"search_{k}": v for k, v in result.timings_ms.items()})
-    here.metrics.degraded(result.degraded)
+    asked = body.to_query(principal)
+    result = await here.app.retriever.search(asked)
+    outcomes.searched(request, asked, result)
     return JSONResponse(
         search_json(result), headers={"Server-Timing": server_timing(result.timings_ms)}
     )
@@ -45,8 +45,9 @@ async def query(request: Request) -> Response:
     check_query(asked)
     if body.stream:
         return sse.stream(_events(request, asked))
-    answer = await here.app.answering.answer(asked)
-    count(request, answer)
+    with outcomes.failures(request, asked):
+        answer = await here.app.answering.answer(asked)
+    outcomes.answered(request, asked, answer)
     return JSONResponse(
         answer_json(answer), headers={"Server-Timing": server_timing(answer.usage.timings_ms)}
     )
@@ -61,10 +62,10 @@ async def _events(request: Request, asked: Query) -> AsyncIterator[bytes]:
                 case Token(text):
                     yield sse.event("token", {"text": text})
                 case Done(answer):
-                    count(request, answer)
+                    outcomes.answered(request, asked, answer, stream=True)
                     yield sse.event("done", answer_json(answer))
                 case Failed(code, message, retry_after_s):
-                    live(request).metrics.answer("error")
+                    outcomes.failed(request, asked, code, stream=True)
                     yield sse.event("error", error_json(code, message, retry_after_s)["error"])
 
 
@@ -77,17 +78,6 @@ async def feedback(request: Request) -> Response:
         body.answer_id, rating=body.rating, comment=body.comment, principal=principal
     )
     return JSONResponse({"ok": True})
-
-
-def count(request: Request, answer: Answer) -> None:
-    metrics = live(request).metrics
-    metrics.stages(answer.usage.timings_ms)
-    metrics.degraded(answer.degraded)
-    metrics.answer(
-        "answered" if answer.answerable else "not_in_documents",
-        prompt_tokens=answer.usage.prompt_tokens,
-        completion_tokens=answer.usage.completion_tokens,
-    )
 
 
 def server_timing(timings_ms: Mapping[str, float]) -> str:
