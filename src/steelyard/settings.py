@@ -21,7 +21,7 @@ from steelyard.generate import LlmOptions
 from steelyard.index import IndexOptions
 from steelyard.parse import ParseOptions
 from steelyard.rerank import RerankOptions
-from steelyard.retrieve import RetrieveOptions
+from steelyard.retrieve import ContextOptions, RetrieveOptions
 
 ENV_PREFIX = "STEELYARD_"
 FILE_NAME = "settings.toml"
@@ -56,6 +56,7 @@ class Settings:
     index: IndexOptions = field(default_factory=IndexOptions)
     retrieve: RetrieveOptions = field(default_factory=RetrieveOptions)
     rerank: RerankOptions = field(default_factory=RerankOptions)
+    context: ContextOptions = field(default_factory=ContextOptions)
     cache: CacheOptions = field(default_factory=CacheOptions)
     llm: LlmOptions = field(default_factory=LlmOptions)
 

@@ -71,6 +71,16 @@ def test_an_answer_streams_in_words_and_is_cited_exactly(run, embedder, pool, ha
         assert HANDBOOK[citation.start - 10 : citation.end - 10] == citation.quote
 
 
+def test_the_order_of_the_passages_changes_their_numbers_and_nothing_else(embedder, passages):
+    question = "What is the default timeout?"
+    timeouts = passages[0]
+    better = replace(passages[1], text=timeouts.text, start=0, end=len(timeouts.text), score=2.0)
+    by_rank = _answer(embedder, question, replace(better, n=1), replace(timeouts, n=2))
+    by_place = _answer(embedder, question, replace(timeouts, n=1), replace(better, n=2))
+    assert by_rank.startswith("The default timeout is 30 seconds. [1]")
+    assert by_place == by_rank.replace("[1]", "[2]")
+
+
 @pytest.mark.parametrize(
     ("question", "quoted"),
     [

@@ -15,22 +15,25 @@ def fit_passages(
     *,
     max_tokens: int,
     tokenizer: Tokenizer | None = None,
+    num_tokens: Sequence[int] | None = None,
     extra_tokens: int = 0,
 ) -> tuple[Passage, ...]:
     """Return those passages that fit a token budget, in their order and with their numbers.
 
     One that is too long for what is left is passed over for a shorter one behind it. The first
-    is cut rather than lost. Each costs `extra_tokens` beside its text. Without a tokenizer,
-    tokens are counted as characters / 4.
+    is cut rather than lost. Each costs `extra_tokens` beside its text. `num_tokens` are the
+    passages' counts where they are known; without them and a tokenizer, tokens are counted as
+    characters / 4.
     """
+    counts = count_tokens(passages, tokenizer) if num_tokens is None else num_tokens
     kept: list[Passage] = []
     left = max_tokens
-    for passage, num_tokens in zip(passages, count_tokens(passages, tokenizer), strict=True):
-        if num_tokens + extra_tokens <= left:
+    for passage, count in zip(passages, counts, strict=True):
+        if count + extra_tokens <= left:
             kept.append(passage)
-            left -= num_tokens + extra_tokens
+            left -= count + extra_tokens
         elif not kept and left > extra_tokens:
-            kept.append(_cut(passage, left - extra_tokens, num_tokens, tokenizer))
+            kept.append(_cut(passage, left - extra_tokens, count, tokenizer))
             left = 0
     return tuple(kept)
 
@@ -49,5 +52,5 @@ def _cut(
     if tokenizer is None:
         end = max(1, len(passage.text) * max_tokens // num_tokens)
     else:
-        _, end = tokenizer.offsets(passage.text)[max_tokens - 1]
+        _, end = tokenizer.offsets(passage.text)[:max_tokens][-1]
     return replace(passage, text=passage.text[:end], end=passage.start + end)

@@ -110,8 +110,13 @@ def names(text: str) -> set[str]:
     return found - STOP_WORDS
 
 
+def negations(text: str) -> set[str]:
+    """Return the negating words of `text`."""
+    return {word for word in _WORD.findall(fold(text)) if word in NEGATIONS}
+
+
 def negated(text: str) -> bool:
-    return any(word in NEGATIONS for word in _WORD.findall(fold(text)))
+    return bool(negations(text))
 
 
 def bigrams(items: Iterable[str]) -> set[tuple[str, str]]:

@@ -58,11 +58,15 @@ class ExtractiveGenerator:
         yield Finish()
 
     def answer(self, question: str, passages: Sequence[Passage]) -> str:
-        """Return the whole answer; blocking, some tens of milliseconds."""
-        choice = choose(question, passages, embed=self._embed, options=self._options)
+        """Return the whole answer; blocking, some tens of milliseconds.
+
+        Passages rank by their scores, in whatever order they are numbered; equal ones as given.
+        """
+        by_rank = sorted(passages, key=lambda passage: -passage.score)
+        choice = choose(question, by_rank, embed=self._embed, options=self._options)
         if not choice.answers:
             return REFUSAL
-        return join_quotes([(pick.text, passages[pick.place].n) for pick in choice.picks])
+        return join_quotes([(pick.text, by_rank[pick.place].n) for pick in choice.picks])
 
     def _embed(self, text: str) -> Vector:
         with self._lock:
