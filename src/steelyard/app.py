@@ -21,6 +21,7 @@ from steelyard.core.protocols import Embedder, Generator
 from steelyard.core.ranking import Query
 from steelyard.embed import HashingEmbedder
 from steelyard.flows.answer import Answering
+from steelyard.flows.embedding import embed_new
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
@@ -321,9 +322,11 @@ class App:
         after, done = -1, 0
         while batch := self.store.unembedded(embedder.fingerprint, after=after, limit=256):
             texts = [chunk.text for chunk in batch]
-            vectors = embedder.embed_passages(texts)
+            made = embed_new(embedder, texts)
             hashes = [text_hash(text) for text in texts]
-            self.store.remember_embeddings(hashes, vectors, embedder.fingerprint)
+            self.store.remember_embeddings(
+                hashes, made.vectors, embedder.fingerprint, tokens=made.tokens
+            )
             after, done = batch[-1].chunk_id, done + len(batch)
             on_progress(done)
         self.store.reset_embedder(embedder.fingerprint, embedder.dim)

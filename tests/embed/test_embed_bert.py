@@ -11,6 +11,7 @@ from steelyard.core.errors import SetupError
 from steelyard.embed import EmbedOptions
 from steelyard.embed.bert import BertEmbedder
 from steelyard.infra.bert import BertTokenizer, open_tokenizer
+from steelyard.infra.bert.tokenizer import TextTokens
 
 
 def open_embedder(model: Path, **options: object) -> BertEmbedder:
@@ -78,14 +79,14 @@ def test_fingerprint_follows_what_decides_a_passages_vector(make_model, tiny_mod
 def test_failure_in_one_text_reaches_the_caller_and_the_next_call_works(
     tiny: BertEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tiny.tokenizer.ids
+    real = tiny.tokenizer.tokens
 
-    def failing(text: str, *, limit: int) -> list[int]:
+    def failing(text: str, **options: int) -> TextTokens:
         if text == "boom":
             raise RuntimeError("boom")
-        return real(text, limit=limit)
+        return real(text, **options)
 
-    monkeypatch.setattr(tiny.tokenizer, "ids", failing)
+    monkeypatch.setattr(tiny.tokenizer, "tokens", failing)
     with pytest.raises(RuntimeError, match="boom"):
         tiny.embed_passages(["a", "boom", *("b" * 20)])
     assert tiny.embed_passages(["a", "b"]).shape == (2, 32)
@@ -108,3 +109,18 @@ def test_embedding_loads_neither_onnx_nor_torch_once_built(tiny_model: Path) -> 
     )
     open_embedder(tiny_model)
     subprocess.run([sys.executable, "-c", script, str(tiny_model)], check=True)
+
+
+def test_token_ids_are_the_texts_own_without_prefix(make_model) -> None:
+    plain = open_embedder(make_model())
+    prefixed = open_embedder(make_model(prompts={"passage": "p: "}))
+    texts = ["a b c", "", "d " * 60]
+    try:
+        made, other = plain.embed_tokenized(texts), prefixed.embed_tokenized(texts)
+        np.testing.assert_array_equal(made.vectors, plain.embed_passages(texts))
+        own = [plain.tokenizer.own_ids(text, limit=100) for text in texts]
+        assert [ids.tolist() for ids in made.token_ids] == [ids[:46].tolist() for ids in own]
+        assert [ids.tolist() for ids in other.token_ids] == [ids[:44].tolist() for ids in own]
+    finally:
+        plain.close()
+        prefixed.close()

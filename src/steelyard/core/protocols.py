@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,38 @@ class Embedder(Protocol):
         ...
 
     def embed_query(self, text: str) -> Vector: ...
+
+
+class KeepableTokenizer(Tokenizer, Protocol):
+    """A tokenizer whose ids may be kept: two with equal `identity` give equal ids, all of them
+    below `vocabulary`."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def vocabulary(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPassages:
+    """A row a text, and each text's token ids, (T,) int32 without special tokens or prefix, as
+    far as the embedder saw them."""
+
+    vectors: Matrix
+    token_ids: list[NDArray[np.int32]]
+
+
+@runtime_checkable
+class TokenizingEmbedder(Embedder, Protocol):
+    """An embedder that gives away the token ids that it makes anyway."""
+
+    @property
+    def tokenizer(self) -> KeepableTokenizer: ...
+
+    def embed_tokenized(self, texts: Sequence[str]) -> EmbeddedPassages:
+        """Return what `embed_passages` returns, and the ids; each text is tokenised once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

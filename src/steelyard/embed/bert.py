@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import SetupError
+from steelyard.core.protocols import EmbeddedPassages
 from steelyard.core.ranking import Matrix, Vector
 from steelyard.embed.options import EmbedOptions
 from steelyard.infra.bert import (
@@ -117,26 +118,35 @@ class BertEmbedder:
         Calls from several threads share `passage_threads` cores fairly: a long list does not
         keep a short one waiting.
         """
+        return self.embed_tokenized(texts).vectors
+
+    def embed_tokenized(self, texts: Sequence[str]) -> EmbeddedPassages:
+        """Return what `embed_passages` returns, and each text's token ids."""
         rows_ND = np.empty((len(texts), self.dim), np.float32)
-        runs: deque[Future[None]] = deque()
+        token_ids: list[NDArray[np.int32]] = []
+        runs: deque[Future[NDArray[np.int32]]] = deque()
         try:
             for row_D, text in zip(rows_ND, texts, strict=True):
                 if len(runs) == self._window:
-                    runs.popleft().result()
+                    token_ids.append(runs.popleft().result())
                 runs.append(self._passage_pool.submit(self._embed_passage, text, row_D))
             while runs:
-                runs.popleft().result()
+                token_ids.append(runs.popleft().result())
         finally:
             for run in runs:
                 run.cancel()
-        return rows_ND
+        return EmbeddedPassages(rows_ND, token_ids)
 
     def close(self) -> None:
         """End the passage threads; `embed_passages` may not be called again."""
         self._passage_pool.shutdown(wait=True, cancel_futures=True)
 
-    def _embed_passage(self, text: str, row_D: Vector) -> None:
-        row_D[:] = self._session.embed(self._ids(self._passage_prefix + text))
+    def _embed_passage(self, text: str, row_D: Vector) -> NDArray[np.int32]:
+        """Fill in a passage's vector and return its own token ids."""
+        prefix = self._passage_prefix
+        tokens = self._tokenizer.tokens(prefix + text, limit=self._limit, prefix_chars=len(prefix))
+        row_D[:] = self._session.embed(np.array(tokens.whole, np.int32))
+        return tokens.own
 
     def _ids(self, text: str) -> NDArray[np.int32]:
         return np.array(self._tokenizer.ids(text, limit=self._limit), np.int32)

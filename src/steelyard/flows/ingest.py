@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from steelyard.core.documents import Chunk, Document, State
 from steelyard.core.errors import InputError, ParseError, SteelyardError
 from steelyard.core.protocols import Chunker, Embedder, Parser
+from steelyard.flows.embedding import embed_texts
 from steelyard.flows.work import Ended, Work
 from steelyard.infra.concurrent import Workers, compute
-from steelyard.store import Pending, Replacement, Store, text_hash
+from steelyard.store import KeptTokens, Pending, Replacement, Store
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,6 @@ NUM_PREPARING = 2  # documents read, parsed and chunked at once
 NUM_EMBEDDING = 2  # batches in the encoder at once: one fills the gaps that the other leaves
 AHEAD_CHUNKS = 512  # chunks that may wait for the encoder: bounds memory
 BATCH_CHUNKS = 64  # chunks embedded, then committed together
-SLICE_CHUNKS = 256  # a long document's vectors are kept in slices, so that a crash loses few
 SKIP_CODES = frozenset({"unsupported", "empty", "too_large"})
 
 
@@ -52,10 +52,11 @@ class _Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Prepared documents, and the (N, D) vectors of each one's chunks."""
+    """Prepared documents, the (N, D) vectors of each one's chunks, and all new token ids."""
 
     prepared: list[_Prepared]
     vectors: list[NDArray[np.float32]]
+    tokens: KeptTokens | None
 
 
 class _Ahead:
@@ -196,8 +197,8 @@ class Ingest:
         while True:
             prepared = await self._ahead.take()
             try:
-                vectors = await compute(self._workers.ingest, self._vectors, prepared)
-                await self._embedded.put(_Batch(prepared, vectors))
+                batch = await compute(self._workers.ingest, self._embed, prepared)
+                await self._embedded.put(batch)
             except (SteelyardError, asyncio.CancelledError):
                 self._put_back(prepared)
                 raise
@@ -228,11 +229,12 @@ class Ingest:
         for one in prepared:
             self._work.put_back(one.job)
 
-    def _vectors(self, prepared: Sequence[_Prepared]) -> list[NDArray[np.float32]]:
-        """Embed a batch as one, for the encoder's sake, and return each document's rows."""
+    def _embed(self, prepared: list[_Prepared]) -> _Batch:
+        """Embed documents as one batch, for the encoder's sake."""
         texts = [c.embedded_text(one.document.title) for one in prepared for c in one.chunks]
         ends = np.cumsum([len(one.chunks) for one in prepared])
-        return np.split(self._embed(texts), ends[:-1])
+        embedded = embed_texts(self._store, self._recipe.embedder, texts)
+        return _Batch(prepared, np.split(embedded.vectors, ends[:-1]), embedded.tokens)
 
     def _commit(self, batch: _Batch) -> set[object]:
         """Commit a batch in one transaction and return the tickets that had become void."""
@@ -243,24 +245,11 @@ class Ingest:
                 vectors=vectors,
                 recipe=self._recipe.name,
                 ticket=one.job.ticket,
+                tokens=batch.tokens,
             )
             for one, vectors in zip(batch.prepared, batch.vectors, strict=True)
         ]
         return set(self._store.replace_many(replacements).superseded)
-
-    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one row per text; what was ever embedded comes from the store."""
-        by_hash = {text_hash(text): text for text in texts}
-        fingerprint = self._recipe.embedder.fingerprint
-        known = self._store.cached_embeddings(list(by_hash), fingerprint)
-        missing = [digest for digest in by_hash if digest not in known]
-        for begin in range(0, len(missing), SLICE_CHUNKS):
-            fresh = missing[begin : begin + SLICE_CHUNKS]
-            vectors = self._recipe.embedder.embed_passages([by_hash[digest] for digest in fresh])
-            if len(missing) > SLICE_CHUNKS:
-                self._store.remember_embeddings(fresh, vectors, fingerprint)
-            known.update(zip(fresh, vectors.astype(np.float16), strict=True))
-        return np.stack([known[text_hash(text)] for text in texts]).astype(np.float32)
 
     async def _end_badly(self, job: Pending, error: SteelyardError, sha256: str = "") -> None:
         skipped = error.code in SKIP_CODES

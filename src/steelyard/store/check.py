@@ -25,6 +25,9 @@ _INVARIANTS = (
        LEFT JOIN embedders AS m ON m.key = e.embedder
        WHERE e.key IS NULL OR m.key <> (SELECT embedder FROM home)
           OR length(e.vector) <> 2 * m.dim""",
+    """SELECT 'token ids of ' || lower(hex(t.sha256)), 'are not whole numbers of a known tokenizer'
+       FROM tokens AS t LEFT JOIN tokenizers AS z ON z.key = t.tokenizer
+       WHERE z.key IS NULL OR length(t.ids) % z.width <> 0""",
     """SELECT d.collection || '/' || d.id, 'is served but has no text'
        FROM documents AS d WHERE d.served
           AND NOT EXISTS (SELECT 1 FROM texts WHERE document = d.key)""",

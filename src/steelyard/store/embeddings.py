@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from steelyard.core.errors import SetupError
 from steelyard.infra.sqlite import Database
 from steelyard.store.feed import embedded_text
-from steelyard.store.records import ClaimedEmbedder, UnembeddedChunk
+from steelyard.store.records import ClaimedEmbedder, KeptTokens, UnembeddedChunk
+from steelyard.store.tokens import prune_tokens, put_tokens
 
 MAX_SPARE_EMBEDDINGS = 200_000
 _HASHES_AT_ONCE = 500
@@ -106,12 +107,19 @@ class Embeddings:
         return found
 
     def remember_embeddings(
-        self, hashes: Sequence[bytes], vectors: NDArray[np.floating], fingerprint: str
+        self,
+        hashes: Sequence[bytes],
+        vectors: NDArray[np.floating],
+        fingerprint: str,
+        *,
+        tokens: KeptTokens | None = None,
     ) -> None:
-        """Keep vectors (N, D) of texts that no chunk need have yet."""
+        """Keep vectors (N, D) of texts that no chunk need have yet, and their token ids."""
         with self._database.writing() as connection:
             embedder = _register(connection, ClaimedEmbedder(fingerprint, vectors.shape[1]))
             put_vectors(connection, embedder, hashes, vectors)
+            if tokens is not None:
+                put_tokens(connection, hashes, tokens)
 
     def unembedded(self, fingerprint: str, *, after: int, limit: int) -> list[UnembeddedChunk]:
         """Return live chunks beyond id `after` that an embedder has no vector for yet."""
@@ -154,9 +162,15 @@ class Embeddings:
         return seq
 
     def prune_embeddings(self, *, max_spare: int = MAX_SPARE_EMBEDDINGS) -> int:
-        """Drop the oldest vectors that no chunk uses, beyond a bound; return how many."""
+        """Drop the oldest vectors that no chunk uses, beyond a bound; return how many.
+
+        Token ids of a text go with its last vector.
+        """
         with self._database.writing() as connection:
-            return int(connection.execute(_PRUNE, (max_spare,)).rowcount)
+            dropped = int(connection.execute(_PRUNE, (max_spare,)).rowcount)
+            if dropped:
+                prune_tokens(connection)
+            return dropped
 
 
 def put_vectors(

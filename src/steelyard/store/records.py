@@ -53,11 +53,24 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptTokens:
+    """Token ids of embedded texts, (T,) each without special tokens, by their `text_hash`.
+
+    `tokenizer` names whose ids these are; all are below `vocabulary`.
+    """
+
+    tokenizer: str
+    vocabulary: int
+    ids: Mapping[bytes, NDArray[np.int32]]
+
+
+@dataclass(frozen=True, slots=True)
 class Replacement:
     """A document's new version, read, cut and embedded.
 
     `vectors` has one unit row per chunk, in order, (N, D). `recipe` names the parser, chunker
-    and embedder. Without a ticket it supersedes whatever is on its way.
+    and embedder. Without a ticket it supersedes whatever is on its way. `tokens` are kept for
+    the chunks whose ids it holds; it may hold others'.
     """
 
     document: Document
@@ -65,6 +78,7 @@ class Replacement:
     vectors: NDArray[np.floating]
     recipe: str
     ticket: Ticket | None = None
+    tokens: KeptTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)

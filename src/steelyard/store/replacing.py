@@ -23,6 +23,7 @@ from steelyard.store.embeddings import Embeddings, put_vectors
 from steelyard.store.feed import Feed
 from steelyard.store.records import Commit, Deletion, Replacement, Ticket
 from steelyard.store.schema import Clock
+from steelyard.store.tokens import put_tokens
 
 _KNOWN = """
 SELECT key, class, first_chunk, num_chunks, version, submission
@@ -199,6 +200,8 @@ def _put_chunks(
     chunks = replacement.chunks
     hashes = [text_hash(chunk.embedded_text(title)) for chunk in chunks]
     put_vectors(connection, embedder, hashes, replacement.vectors)
+    if replacement.tokens is not None:
+        put_tokens(connection, hashes, replacement.tokens)
     cursor = connection.executemany(
         _INSERT_CHUNK,
         [

@@ -89,9 +89,22 @@ _VERSION_1 = (
                     + abs(random() % 1000) AS us)""",
 )
 
+_VERSION_2 = (
+    # Token ids of embedded texts, so that a reranker need not tokenise passages: by the hash
+    # that `embeddings` has too. `width` is the bytes of an id; ids are little-endian, unsigned.
+    """CREATE TABLE tokenizers (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        identity TEXT NOT NULL UNIQUE, width INTEGER NOT NULL CHECK (width IN (2, 4))
+    ) STRICT""",
+    """CREATE TABLE tokens (
+        tokenizer INTEGER NOT NULL, sha256 BLOB NOT NULL, ids BLOB NOT NULL,
+        PRIMARY KEY (tokenizer, sha256)
+    ) STRICT, WITHOUT ROWID""",
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
-    migrations=(_VERSION_1,),
+    migrations=(_VERSION_1, _VERSION_2),
     rebuild="steelyard ingest PATH...",
 )
 

@@ -13,6 +13,7 @@ from steelyard.store.reading import Reading
 from steelyard.store.replacing import Replacing
 from steelyard.store.schema import LAYOUT
 from steelyard.store.submissions import Submissions
+from steelyard.store.tokens import Tokens
 
 
 class Store:
@@ -63,6 +64,8 @@ class Store:
         self.unembedded = embeddings.unembedded
         self.reset_embedder = embeddings.reset_embedder
         self.prune_embeddings = embeddings.prune_embeddings
+
+        self.token_ids = Tokens(database).token_ids
 
         replacing = Replacing(database, embeddings=embeddings, feed=feed)
         self.replace = replacing.replace

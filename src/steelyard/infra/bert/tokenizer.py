@@ -46,6 +46,11 @@ class BertTokenizer:
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
+    def vocabulary(self) -> int:
+        """Return how many ids there are, added tokens included."""
+        return int(self._tokenizer.get_vocab_size())
+
+    @property
     def num_special(self) -> int:
         """Return how many special tokens the model adds to a text."""
         return int(self._tokenizer.num_special_tokens_to_add(False))

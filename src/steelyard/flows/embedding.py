@@ -1,0 +1,51 @@
+"""Texts → vectors and token ids; what was ever embedded comes from the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.protocols import Embedder, TokenizingEmbedder
+from steelyard.store import KeptTokens, Store, text_hash
+
+SLICE_CHUNKS = 256  # a long document's vectors are kept in slices, so that a crash loses few
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One row per text (N, D), and the token ids that are not in the store yet."""
+
+    vectors: NDArray[np.float32]
+    tokens: KeptTokens | None
+
+
+def embed_texts(store: Store, embedder: Embedder, texts: Sequence[str]) -> Embedded:
+    """Embed what the store has no vector of, each text once; blocking.
+
+    More than a slice of new texts is remembered slice by slice, token ids included.
+    """
+    by_hash = {text_hash(text): text for text in texts}
+    known = store.cached_embeddings(list(by_hash), embedder.fingerprint)
+    missing = [digest for digest in by_hash if digest not in known]
+    tokens: KeptTokens | None = None
+    for begin in range(0, len(missing), SLICE_CHUNKS):
+        fresh = missing[begin : begin + SLICE_CHUNKS]
+        made = embed_new(embedder, [by_hash[digest] for digest in fresh])
+        tokens = made.tokens
+        if len(missing) > SLICE_CHUNKS:
+            store.remember_embeddings(fresh, made.vectors, embedder.fingerprint, tokens=tokens)
+            tokens = None
+        known.update(zip(fresh, made.vectors.astype(np.float16), strict=True))
+    rows = np.stack([known[text_hash(text)] for text in texts]).astype(np.float32)
+    return Embedded(rows, tokens)
+
+
+def embed_new(embedder: Embedder, texts: Sequence[str]) -> Embedded:
+    """Embed texts, and keep the ids of an embedder that gives them away."""
+    if not isinstance(embedder, TokenizingEmbedder):
+        return Embedded(embedder.embed_passages(texts), None)
+    made = embedder.embed_tokenized(texts)
+    tokenizer = embedder.tokenizer
+    ids = dict(zip(map(text_hash, texts), made.token_ids, strict=True))
+    return Embedded(made.vectors, KeptTokens(tokenizer.identity, tokenizer.vocabulary, ids))
