@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from steelyard.cache import AnswerCache
 from steelyard.chunk import CHUNKER_VERSION, StructureChunker
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
@@ -22,6 +23,7 @@ from steelyard.core.ranking import Query
 from steelyard.embed import HashingEmbedder
 from steelyard.flows.answer import Answering
 from steelyard.flows.embedding import embed_new
+from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
@@ -155,18 +157,32 @@ class App:
         return self.extractive
 
     @cached_property
+    def cached(self) -> CachedAnswers:
+        options = self.settings.cache
+        return CachedAnswers(
+            AnswerCache(options),
+            meaning=None,
+            questions=self.questions,
+            retriever=self.retriever,
+            last_seq=self.store.last_seq,
+            is_gone=self._vanished,
+            bundle=self.bundle,
+        )
+
+    @cached_property
     def answering(self) -> Answering:
         generator = self.generator
         return Answering(
             retriever=self.retriever,
+            cached=self.cached,
             generator=generator,
             fallback=None if generator is self.extractive else self.extractive,
             cite=cite,
             bundle=self.bundle,
-            keep=self._keep_answer,
+            log_answer=self._log_answer,
         )
 
-    def _keep_answer(self, query: Query, answer: Answer) -> None:
+    def _log_answer(self, query: Query, answer: Answer) -> None:
         """Log an answer without making anybody wait for the disk."""
 
         def write() -> None:

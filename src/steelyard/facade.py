@@ -12,6 +12,7 @@ from steelyard.core.chat import Answer, AnswerEvent, Message
 from steelyard.core.documents import DEFAULT_COLLECTION, DocumentRow, MetadataValue, State
 from steelyard.core.errors import InputError
 from steelyard.core.ranking import PUBLIC, Principal, Query, SearchResult
+from steelyard.flows.answer import Wish
 from steelyard.flows.library import NewText
 from steelyard.flows.work import Ended
 from steelyard.infra.concurrent import LoopThread
@@ -169,7 +170,7 @@ class Steelyard:
             UpstreamError: the language model failed.
         """
         asked = _query(question, k, collection, filter, groups)
-        return self._loop.run(self._app.answering.answer(asked, history=history))
+        return self._loop.run(self._app.answering.answer(asked, Wish(history=history)))
 
     def ask_stream(
         self,
@@ -183,7 +184,7 @@ class Steelyard:
     ) -> Iterator[AnswerEvent]:
         """Yield `Sources`, then `Token`s, then one `Done` or `Failed`."""
         asked = _query(question, k, collection, filter, groups)
-        events = self._app.answering.stream(asked, history=history)
+        events = self._app.answering.stream(asked, Wish(history=history))
         try:
             while True:
                 try:

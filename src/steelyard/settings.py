@@ -39,10 +39,17 @@ NOT_OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Where the server listens. Beyond loopback it needs API keys (`steelyard keys add`)."""
+    """Where the server listens, and how much it takes at once.
+
+    Beyond loopback it needs API keys (`steelyard keys add`). Past `max_computing` questions that
+    are being searched or answered, or `max_open` that wait for a language model too, a request
+    is answered 429.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
+    max_computing: int = 96
+    max_open: int = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ def same(out: str) -> str:
 
 async def first_running(gate: Gate, made: Batcher[str, str]) -> "asyncio.Task[str]":
     first = asyncio.create_task(made.submit("first", then=same))
-    while not gate.entered.is_set():
-        await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(gate.entered.wait, 20)
     return first
 
 

@@ -55,7 +55,11 @@ def test_a_streamed_chat_completion_gives_the_same_text(api):
     whole = api.chat.completions.create(model="steelyard", messages=messages)
     parts, usage = [], None
     stream = api.chat.completions.create(
-        model="steelyard", messages=messages, stream=True, stream_options={"include_usage": True}
+        model="steelyard",
+        messages=messages,
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_headers={"Cache-Control": "no-cache"},
     )
     for chunk in stream:
         usage = chunk.usage or usage

@@ -63,6 +63,11 @@ class AnswerCache:
             self._entries.move_to_end(key)
             return entry
 
+    def holds(self, scope: str) -> bool:
+        """Tell whether any entry of `scope` could be found by its vector."""
+        with self._lock:
+            return scope in self._rows
+
     def nearest(self, scope: str, vector: Vector, *, at_least: float, limit: int) -> list[Near]:
         """Return up to `limit` entries of `scope` with a cosine of `at_least`, best first."""
         with self._lock:

@@ -1,10 +1,10 @@
-"""A question's way: search, number the sources, generate, cite, and end in `Done` or `Failed`."""
+"""A question's way: cache, search, number the sources, generate, cite; then `Done` or `Failed`."""
 
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from steelyard.core.chat import (
@@ -20,14 +20,29 @@ from steelyard.core.chat import (
     Token,
     Usage,
 )
-from steelyard.core.errors import SetupError, SteelyardError, UpstreamError
+from steelyard.core.deadline import Deadline
+from steelyard.core.errors import InputError, SetupError, SteelyardError, UpstreamError
 from steelyard.core.protocols import Generator
 from steelyard.core.ranking import Query, SearchResult
-from steelyard.retrieve import Retriever
+from steelyard.flows.cached import Asked, CachedAnswers, CacheUse, Found
+from steelyard.retrieve import Retriever, check_query
 
 log = logging.getLogger(__name__)
 
 FEW_WORDS = 6  # a follow-up this short ("and in France?") is searched with the turn before it
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller may ask for beside the question.
+
+    `on_wait` is called when from there on only another system works, a language model.
+    """
+
+    history: Sequence[Message] = ()
+    deadline: Deadline | None = None
+    cache: CacheUse = CacheUse.NORMAL
+    on_wait: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -35,6 +50,8 @@ class _Draft:
     """An answer while it is being written."""
 
     started: float
+    begun: bool = False  # the first event is out
+    timings: dict[str, float] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
     first_token_ms: float | None = None
     finish: Finish = field(default_factory=Finish)
@@ -56,52 +73,71 @@ class Answering:
         self,
         *,
         retriever: Retriever,
+        cached: CachedAnswers,
         generator: Generator,
         fallback: Generator | None,
         cite: Callable[[str, Sequence[Passage]], CitedText],
         bundle: str,
-        keep: Callable[[Query, Answer], None],
+        log_answer: Callable[[Query, Answer], None],
     ) -> None:
         self._retriever = retriever
+        self._cached = cached
         self._generator = generator
         self._fallback = fallback
         self._cite = cite
         self._bundle = bundle
-        self._keep = keep
+        self._log_answer = log_answer
 
     async def stream(
-        self, query: Query, *, history: Sequence[Message] = ()
+        self, query: Query, wish: Wish | None = None
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Yield `Sources`, `Token`s, then exactly one `Done` or `Failed`.
 
         Raises:
             InputError: the query is wrong; raised before the first event.
         """
-        draft = _Draft(perf_counter())
+        wish = wish or Wish()
+        check_query(query)
+        deadline = wish.deadline or Deadline()
+        draft = _Draft(deadline.started)
+        searched = _with_context(query, wish.history)
+        asked = self._cached.asked(searched, wish.history, wish.cache)
         try:
-            result = await self._retriever.search(_with_context(query, history))
-        except UpstreamError as error:
-            yield _failed(error)
-            return
-        passages = number(result)
-        yield Sources(passages)
-        try:
-            async with aclosing(self._write(draft, query, passages, history)) as tokens:
+            found = await self._recall(draft, asked, deadline)
+            if found is not None:
+                for event in self._again(draft, query, asked, found):
+                    yield event
+                return
+            result = await self._retriever.search(searched, deadline=deadline)
+            draft.timings |= result.timings_ms
+            draft.timings["search"] = draft.timings.pop("total")
+            passages = number(result)
+            draft.begun = True
+            yield Sources(passages)
+            if self._fallback is not None:  # it is no model of this process
+                wish.on_wait()
+            async with aclosing(self._write(draft, query, passages, wish.history)) as tokens:
                 async for token in tokens:
                     yield token
         except SteelyardError as error:
+            if isinstance(error, InputError) and not draft.begun:
+                raise
             log.warning("answer_failed code=%s reason=%s", error.code, error)
             yield _failed(error)
             return
-        yield Done(self._finish(draft, query, result, passages))
+        answer = self._finish(draft, result, passages, outcome=self._outcome(asked))
+        self._log_answer(query, answer)
+        await self._cached.keep(asked, answer, result)
+        yield Done(answer)
 
-    async def answer(self, query: Query, *, history: Sequence[Message] = ()) -> Answer:
+    async def answer(self, query: Query, wish: Wish | None = None) -> Answer:
         """Return the finished answer.
 
         Raises:
+            InputError: the query is wrong.
             UpstreamError: what `stream` reports as `Failed`.
         """
-        async with aclosing(self.stream(query, history=history)) as events:
+        async with aclosing(self.stream(query, wish)) as events:
             async for event in events:
                 if isinstance(event, Done):
                     return event.answer
@@ -110,6 +146,23 @@ class Answering:
                         event.message, code=event.code, retry_after_s=event.retry_after_s
                     )
         raise AssertionError("a stream ended without Done or Failed")
+
+    async def _recall(self, draft: _Draft, asked: Asked, deadline: Deadline) -> Found | None:
+        found = await self._cached.exact(asked, deadline=deadline)
+        if found is None and deadline.left_s() > 0:
+            found = await self._cached.similar(asked, deadline=deadline)
+        draft.timings["cache"] = draft.elapsed_ms()
+        return found
+
+    def _again(self, draft: _Draft, query: Query, asked: Asked, found: Found) -> list[AnswerEvent]:
+        """Return the events of an answer from the cache, under an id and with times of its own."""
+        draft.timings["first_token"] = draft.timings["total"] = draft.elapsed_ms()
+        usage = Usage(timings_ms=draft.timings, model=found.answer.usage.model)
+        answer = replace(
+            found.answer, id=_new_id(), usage=usage, cache=found.how, snapshot=asked.seq
+        )
+        self._log_answer(query, answer)
+        return [Sources(answer.sources), Token(answer.text), Done(answer)]
 
     async def _write(
         self,
@@ -141,20 +194,19 @@ class Answering:
                 draft.degraded.append(f"llm: {error}")
 
     def _finish(
-        self, draft: _Draft, query: Query, result: SearchResult, passages: tuple[Passage, ...]
+        self, draft: _Draft, result: SearchResult, passages: tuple[Passage, ...], *, outcome: str
     ) -> Answer:
         cited = self._cite(draft.text, passages)
         total_ms = draft.elapsed_ms()
         first_ms = draft.first_token_ms if draft.first_token_ms is not None else total_ms
-        timings = dict(result.timings_ms)
-        timings |= {
-            "search": timings["total"],
+        before_ms = draft.timings["cache"] + draft.timings["search"]
+        timings = draft.timings | {
             "first_token": first_ms,
-            "generate": round(total_ms - timings["total"], 3),
+            "generate": round(total_ms - before_ms, 3),
             "total": total_ms,
         }
-        answer = Answer(
-            id="a" + secrets.token_hex(10),
+        return Answer(
+            id=_new_id(),
             text=draft.text,
             answerable=cited.answerable,
             citations=cited.citations,
@@ -166,13 +218,16 @@ class Answering:
                 completion_tokens=draft.finish.completion_tokens,
                 model=draft.model,
             ),
-            cache="off",
+            cache=outcome,
             bundle=self._bundle,
             snapshot=result.snapshot,
             degraded=(*result.degraded, *draft.degraded),
         )
-        self._keep(query, answer)
-        return answer
+
+    def _outcome(self, asked: Asked) -> str:
+        if self._cached.cache.options.mode == "off":
+            return "off"
+        return "miss" if asked.use is CacheUse.NORMAL else "bypass"
 
 
 def number(result: SearchResult) -> tuple[Passage, ...]:
@@ -199,13 +254,11 @@ def _with_context(query: Query, history: Sequence[Message]) -> Query:
     before = [turn.content for turn in history if turn.role == "user"]
     if not before or len(query.text.split()) >= FEW_WORDS:
         return query
-    return Query(
-        text=f"{before[-1]}\n{query.text}",
-        principal=query.principal,
-        k=query.k,
-        collection=query.collection,
-        filter=query.filter,
-    )
+    return replace(query, text=f"{before[-1]}\n{query.text}")
+
+
+def _new_id() -> str:
+    return "a" + secrets.token_hex(10)
 
 
 def _failed(error: SteelyardError) -> Failed:

@@ -17,6 +17,7 @@ from steelyard.app import App
 from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.flows.work import Ended
 from steelyard.infra.batching import BatchSize
+from steelyard.server.admission import Admission, Load
 from steelyard.server.auth import Door, LocalOnly, is_loopback
 from steelyard.server.errors import on_bug, on_http_error, on_steelyard_error
 from steelyard.server.live import Live
@@ -47,6 +48,7 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
         app=app,
         door=Door(app.store, required=required),
         metrics=Metrics(),
+        load=Load(),
         tracing=open_tracing(),
     )
     server = Starlette(
@@ -62,6 +64,12 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
         middleware=[
             Middleware(LocalOnly, active=not required),
             Middleware(Observed, metrics=live.metrics),
+            Middleware(
+                Admission,
+                load=live.load,
+                max_computing=app.settings.serve.max_computing,
+                max_open=app.settings.serve.max_open,
+            ),
         ],
         lifespan=lambda server: running(server, paths),
     )

@@ -21,19 +21,23 @@ class Body(BaseModel):
 class SearchBody(Body):
     query: str = Field(description="the question or the words to look for")
     k: int = Field(10, description="how many hits, 1 to 200")
-    collection: Name = DEFAULT_COLLECTION
+    collection: Name | Annotated[list[Name], Field(min_length=1, max_length=32)] = Field(
+        DEFAULT_COLLECTION, description="a collection, or a list that is searched at once"
+    )
     filter: dict[str, Any] = Field(
         default_factory=dict,
         description='metadata, uri or date: {"lang": "en", "updated_at": {"$gte": "2026-01"}}',
     )
 
     def to_query(self, principal: Principal) -> Query:
+        names = [self.collection] if isinstance(self.collection, str) else self.collection
         return Query(
             text=self.query,
             principal=principal,
             k=self.k,
-            collection=self.collection,
+            collection=names[0],
             filter=self.filter,
+            more_collections=tuple(names[1:]),
         )
 
 

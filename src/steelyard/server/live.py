@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from steelyard.app import App
+from steelyard.server.admission import Load
 from steelyard.server.auth import Door
 from steelyard.server.metrics import Metrics
 from steelyard.server.tracing import Tracing
@@ -15,6 +16,7 @@ class Live:
     app: App
     door: Door
     metrics: Metrics
+    load: Load
     tracing: Tracing | None = None
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -14,12 +14,12 @@ from steelyard.core.chat import Answer, Done, Failed, Message, Sources, Token
 from steelyard.core.errors import InputError
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.concurrent import compute
-from steelyard.retrieve import check_query
 from steelyard.server import outcomes, sse
 from steelyard.server.bodies import ChatBody, EmbeddingsBody
 from steelyard.server.errors import error_json
 from steelyard.server.live import live
-from steelyard.server.requests import read_json
+from steelyard.server.questions import begun
+from steelyard.server.requests import read_json, wish
 
 MODEL = "steelyard"
 MAX_INPUTS = 2048  # OpenAI's own limit
@@ -40,12 +40,11 @@ async def chat_completions(request: Request) -> Response:
     principal = here.door.principal(request)
     body = await read_json(request, ChatBody)
     asked, history = _question(body, principal)
-    check_query(asked)
     if body.stream:
         with_usage = bool((body.stream_options or {}).get("include_usage"))
-        return sse.stream(_chunks(request, asked, history, with_usage=with_usage))
+        return sse.stream(await begun(_chunks(request, asked, history, with_usage=with_usage)))
     with outcomes.failures(request, asked):
-        answer = await here.app.answering.answer(asked, history=history)
+        answer = await here.app.answering.answer(asked, wish(request, history))
     outcomes.answered(request, asked, answer)
     message = {
         "role": "assistant",
@@ -77,14 +76,14 @@ def _question(body: ChatBody, principal: Principal) -> tuple[Query, list[Message
 
 async def _chunks(
     request: Request, asked: Query, history: list[Message], *, with_usage: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     head = _head("chatcmpl-" + str(time.time_ns()), "chat.completion.chunk")
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
         return sse.event(None, {**head, "choices": [choice]})
 
-    events = live(request).app.answering.stream(asked, history=history)
+    events = live(request).app.answering.stream(asked, wish(request, history))
     async with aclosing(events):
         async for event in events:
             match event:

@@ -1,6 +1,6 @@
 """`/v1/search`, `/v1/query` and `/v1/feedback`."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from starlette.requests import Request
@@ -8,7 +8,6 @@ from starlette.responses import JSONResponse, Response
 
 from steelyard.core.chat import Done, Failed, Sources, Token
 from steelyard.core.ranking import Query
-from steelyard.retrieve import check_query
 from steelyard.server import outcomes, sse
 from steelyard.server.bodies import (
     FeedbackBody,
@@ -20,7 +19,7 @@ from steelyard.server.bodies import (
 )
 from steelyard.server.errors import error_json
 from steelyard.server.live import live
-from steelyard.server.requests import read_json
+from steelyard.server.requests import deadline, read_json, wish
 
 
 async def search(request: Request) -> Response:
@@ -29,7 +28,7 @@ async def search(request: Request) -> Response:
     principal = here.door.principal(request)
     body = await read_json(request, SearchBody)
     asked = body.to_query(principal)
-    result = await here.app.retriever.search(asked)
+    result = await here.app.retriever.search(asked, deadline=deadline(request))
     outcomes.searched(request, asked, result)
     return JSONResponse(
         search_json(result), headers={"Server-Timing": server_timing(result.timings_ms)}
@@ -42,19 +41,18 @@ async def query(request: Request) -> Response:
     principal = here.door.principal(request)
     body = await read_json(request, QueryBody)
     asked = body.to_query(principal)
-    check_query(asked)
     if body.stream:
-        return sse.stream(_events(request, asked))
+        return sse.stream(await begun(_events(request, asked)))
     with outcomes.failures(request, asked):
-        answer = await here.app.answering.answer(asked)
+        answer = await here.app.answering.answer(asked, wish(request))
     outcomes.answered(request, asked, answer)
     return JSONResponse(
         answer_json(answer), headers={"Server-Timing": server_timing(answer.usage.timings_ms)}
     )
 
 
-async def _events(request: Request, asked: Query) -> AsyncIterator[bytes]:
-    async with aclosing(live(request).app.answering.stream(asked)) as events:
+async def _events(request: Request, asked: Query) -> AsyncGenerator[bytes, None]:
+    async with aclosing(live(request).app.answering.stream(asked, wish(request))) as events:
         async for event in events:
             match event:
                 case Sources(sources):
@@ -67,6 +65,20 @@ async def _events(request: Request, asked: Query) -> AsyncIterator[bytes]:
                 case Failed(code, message, retry_after_s):
                     outcomes.failed(request, asked, code, stream=True)
                     yield sse.event("error", error_json(code, message, retry_after_s)["error"])
+
+
+async def begun(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Return the same events once the first is there: what is wrong with a question then has
+    its HTTP status, and the headers are not sent before."""
+    first = await anext(events)
+
+    async def whole() -> AsyncIterator[bytes]:
+        async with aclosing(events):
+            yield first
+            async for event in events:
+                yield event
+
+    return whole()
 
 
 async def feedback(request: Request) -> Response:

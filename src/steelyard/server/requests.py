@@ -1,16 +1,24 @@
 """Reading request bodies within bounds, with an error that names what is wrong."""
 
 import json
+from collections.abc import Sequence
+from time import perf_counter
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from steelyard.core.chat import Message
+from steelyard.core.deadline import Deadline
 from steelyard.core.errors import InputError
+from steelyard.flows.answer import Wish
+from steelyard.flows.cached import CacheUse
+from steelyard.server.admission import permit
 from steelyard.server.errors import from_validation
 
 MAX_JSON_BYTES = 2 * 2**20
 MAX_DOCUMENT_BYTES = 64 * 2**20
+MAX_DEADLINE_MS = 600_000
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -61,6 +69,46 @@ def _check_text(parsed: Any) -> None:
             "which is not text; remove it",
             code="not_utf8",
         ) from error
+
+
+def wish(request: Request, history: Sequence[Message] = ()) -> Wish:
+    """Return what the headers ask for: `X-Deadline-Ms`, `Cache-Control: no-cache | no-store`.
+
+    Raises:
+        InputError: the deadline is no number from 0 to 600000.
+    """
+    control = request.headers.get("cache-control", "").lower()
+    use = CacheUse.NORMAL
+    if "no-store" in control:
+        use = CacheUse.NONE
+    elif "no-cache" in control:
+        use = CacheUse.REFRESH
+    admitted = permit(request)
+    return Wish(
+        history=history,
+        deadline=deadline(request),
+        cache=use,
+        on_wait=admitted.waits if admitted else lambda: None,
+    )
+
+
+def deadline(request: Request) -> Deadline:
+    """Return the budget for everything before generation, running from the arrival."""
+    admitted = permit(request)
+    arrived = admitted.arrived if admitted else perf_counter()
+    value = request.headers.get("x-deadline-ms")
+    if value is None:
+        return Deadline(started=arrived)
+    try:
+        budget_ms = float(value)
+    except ValueError:
+        budget_ms = -1.0
+    if not 0 <= budget_ms <= MAX_DEADLINE_MS:
+        raise InputError(
+            f"X-Deadline-Ms {value[:40]!r} must be a number from 0 to {MAX_DEADLINE_MS}",
+            code="bad_deadline",
+        )
+    return Deadline(budget_ms / 1000, started=arrived)
 
 
 def query_int(request: Request, name: str, default: int, *, low: int, high: int) -> int:
