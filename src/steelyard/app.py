@@ -8,7 +8,6 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from steelyard.cache import AnswerCache
 from steelyard.chunk import CHUNKER_VERSION, StructureChunker
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
-from steelyard.core.errors import SteelyardError, UpstreamError
+from steelyard.core.errors import SteelyardError
 from steelyard.core.protocols import Embedder, Generator
 from steelyard.core.ranking import Query
-from steelyard.embed import HashingEmbedder
 from steelyard.flows.answer import Answering
 from steelyard.flows.embedding import embed_new
 from steelyard.flows.cached import CachedAnswers
@@ -30,17 +28,25 @@ from steelyard.flows.library import Library, Synced
 from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
 from steelyard.generate import (
-    PROMPT_ID,
     ExtractiveGenerator,
     GgufGenerator,
     OpenAIGenerator,
     cite,
-    discover_local,
 )
 from steelyard.index import Shadows
 from steelyard.infra.concurrent import Workers, compute
 from steelyard.parse import PARSER_VERSION, FileParser
-from steelyard.retrieve import QuestionEmbedder, Retriever
+from steelyard.parts import (
+    Status,
+    bundle_name,
+    kept_token_ids,
+    llm_problem,
+    make_embedder,
+    make_generator,
+    make_reranker,
+    offers,
+)
+from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
 from steelyard.settings import Loaded, load_settings
 from steelyard.store import Store, text_hash
 from steelyard.version import __version__
@@ -48,21 +54,6 @@ from steelyard.version import __version__
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
-HASHING = "hashing"  # embed.model: the embedder without weights, for tests and tiny machines
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    version: str
-    snapshot: int
-    num_documents: int
-    num_chunks: int
-    states: Mapping[str, int]
-    collections: Sequence[str]
-    embedder: str
-    generator: str
-    watching: Sequence[str]
-    examples: Sequence[str]
 
 
 def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
@@ -88,16 +79,9 @@ class App:
 
     @cached_property
     def embedder(self) -> Embedder:
-        made = self._make_embedder()
+        made = make_embedder(self.settings)
         self.store.claim_embedder(made.fingerprint, made.dim)
         return made
-
-    def _make_embedder(self) -> Embedder:
-        if self.settings.embed.model == HASHING:
-            return HashingEmbedder()
-        from steelyard.embed.bert import BertEmbedder  # loads the runtime
-
-        return BertEmbedder(self.settings.embed)
 
     @cached_property
     def index(self) -> Shadows:
@@ -140,6 +124,7 @@ class App:
             reader=self.store,
             pool=self.workers.query,
             options=self.settings.retrieve,
+            reranking=self.reranking,
             is_gone=is_gone,
         )
 
@@ -149,12 +134,29 @@ class App:
 
     @cached_property
     def generator(self) -> Generator:
-        llm = self.settings.llm
-        if llm.gguf:
-            return GgufGenerator(llm, tokenizer=self.embedder.tokenizer)
-        if llm.url:
-            return OpenAIGenerator(llm, tokenizer=self.embedder.tokenizer)
-        return self.extractive
+        made = make_generator(self.settings, tokenizer=self.embedder.tokenizer)
+        return made or self.extractive
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        reranker = make_reranker(self.settings)
+        if reranker is None:
+            return None
+        return Reranking(
+            reranker,
+            pool_size=self.settings.rerank.pool,
+            token_ids=kept_token_ids(reranker, self.store),
+            workers=self.workers.query,
+        )
+
+    @cached_property
+    def context(self) -> ContextBuilder:
+        return ContextBuilder(
+            reader=self.store,
+            tokenizer=self.embedder.tokenizer,
+            pool=self.workers.query,
+            options=self.settings.context,
+        )
 
     @cached_property
     def cached(self) -> CachedAnswers:
@@ -175,6 +177,7 @@ class App:
         return Answering(
             retriever=self.retriever,
             cached=self.cached,
+            context=self.context,
             generator=generator,
             fallback=None if generator is self.extractive else self.extractive,
             cite=cite,
@@ -196,10 +199,7 @@ class App:
     @cached_property
     def bundle(self) -> str:
         """Names everything that shapes an answer, except the documents."""
-        llm = self.settings.llm
-        writer = llm.gguf or f"{llm.url} {llm.model}".strip() or self.generator.model
-        parts = (self.recipe.name, PROMPT_ID, writer)
-        return "b" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        return bundle_name(self.settings, self.recipe.name, self.generator.model)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -334,7 +334,7 @@ class App:
 
         Return how many were embedded; an interrupted run goes on where it was.
         """
-        embedder = self._make_embedder()
+        embedder = make_embedder(self.settings)
         after, done = -1, 0
         while batch := self.store.unembedded(embedder.fingerprint, after=after, limit=256):
             texts = [chunk.text for chunk in batch]
@@ -382,23 +382,8 @@ class App:
 
     async def llm_problem(self) -> str | None:
         """Return why the configured language model cannot be used now; None if it can."""
-        generator = self.generator
-        if not isinstance(generator, OpenAIGenerator):
-            return None
-        try:
-            await generator.check()
-        except UpstreamError as error:
-            return f"{error}; until it answers, answers are quoted from the documents"
-        return None
+        return await llm_problem(self.generator)
 
     async def offers(self) -> list[str]:
         """Return hints about language models that run on this machine and are not used."""
-        if self.settings.llm.url or self.settings.llm.gguf:
-            return []
-        found = await discover_local(skip_ports=(self.settings.serve.port,))
-        return [
-            f"found {one.name} at {one.url}: answer with it by "
-            f"--llm-url {one.url} --llm-model {one.models[0]}"
-            for one in found
-            if one.models
-        ]
+        return await offers(self.settings)

@@ -46,14 +46,18 @@ class Span:
 class Usage:
     """Measured once, read by everyone: the page, headers, metrics and the cost model.
 
-    Stages of `timings_ms` in order: embed, dense, lexical, fuse, fetch, context,
-    first_token (from the question to the first visible token), generate, total.
+    Stages of `timings_ms` in order: cache, embed, dense, lexical, fuse, fetch, rerank, search
+    (embed to rerank as a whole), context, first_token (from the question to the first visible
+    token), generate, total. `context_tokens` of sources went to the generator; `saved_tokens`
+    were found and left out.
     """
 
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
     model: str = ""
+    context_tokens: int = 0
+    saved_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from steelyard.core.errors import InputError, SetupError, SteelyardError, Upstre
 from steelyard.core.protocols import Generator
 from steelyard.core.ranking import Query, SearchResult
 from steelyard.flows.cached import Asked, CachedAnswers, CacheUse, Found
-from steelyard.retrieve import Retriever, check_query
+from steelyard.retrieve import Context, ContextBuilder, Retriever, check_query
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ class Answering:
         *,
         retriever: Retriever,
         cached: CachedAnswers,
+        context: ContextBuilder,
         generator: Generator,
         fallback: Generator | None,
         cite: Callable[[str, Sequence[Passage]], CitedText],
@@ -82,6 +83,7 @@ class Answering:
     ) -> None:
         self._retriever = retriever
         self._cached = cached
+        self._context = context
         self._generator = generator
         self._fallback = fallback
         self._cite = cite
@@ -111,7 +113,8 @@ class Answering:
             result = await self._retriever.search(searched, deadline=deadline)
             draft.timings |= result.timings_ms
             draft.timings["search"] = draft.timings.pop("total")
-            passages = number(result)
+            context = await self._gather(draft, searched, result)
+            passages = context.passages
             draft.begun = True
             yield Sources(passages)
             if self._fallback is not None:  # it is no model of this process
@@ -125,7 +128,7 @@ class Answering:
             log.warning("answer_failed code=%s reason=%s", error.code, error)
             yield _failed(error)
             return
-        answer = self._finish(draft, result, passages, outcome=self._outcome(asked))
+        answer = self._finish(draft, result, context, outcome=self._outcome(asked))
         self._log_answer(query, answer)
         await self._cached.keep(asked, answer, result)
         yield Done(answer)
@@ -164,6 +167,15 @@ class Answering:
         self._log_answer(query, answer)
         return [Sources(answer.sources), Token(answer.text), Done(answer)]
 
+    async def _gather(self, draft: _Draft, searched: Query, result: SearchResult) -> Context:
+        """Make the generator's context; in a stable order where it is a model server's prefix."""
+        started = perf_counter()
+        context = await self._context.build(
+            searched, result.found, stable_order=self._fallback is not None
+        )
+        draft.timings["context"] = round((perf_counter() - started) * 1000, 3)
+        return context
+
     async def _write(
         self,
         draft: _Draft,
@@ -194,12 +206,12 @@ class Answering:
                 draft.degraded.append(f"llm: {error}")
 
     def _finish(
-        self, draft: _Draft, result: SearchResult, passages: tuple[Passage, ...], *, outcome: str
+        self, draft: _Draft, result: SearchResult, context: Context, *, outcome: str
     ) -> Answer:
-        cited = self._cite(draft.text, passages)
+        cited = self._cite(draft.text, context.passages)
         total_ms = draft.elapsed_ms()
         first_ms = draft.first_token_ms if draft.first_token_ms is not None else total_ms
-        before_ms = draft.timings["cache"] + draft.timings["search"]
+        before_ms = sum(draft.timings[stage] for stage in ("cache", "search", "context"))
         timings = draft.timings | {
             "first_token": first_ms,
             "generate": round(total_ms - before_ms, 3),
@@ -211,12 +223,14 @@ class Answering:
             answerable=cited.answerable,
             citations=cited.citations,
             unsupported=cited.unsupported,
-            sources=passages,
+            sources=context.passages,
             usage=Usage(
                 timings_ms=timings,
                 prompt_tokens=draft.finish.prompt_tokens,
                 completion_tokens=draft.finish.completion_tokens,
                 model=draft.model,
+                context_tokens=context.num_tokens,
+                saved_tokens=context.saved_tokens,
             ),
             cache=outcome,
             bundle=self._bundle,
@@ -228,26 +242,6 @@ class Answering:
         if self._cached.cache.options.mode == "off":
             return "off"
         return "miss" if asked.use is CacheUse.NORMAL else "bypass"
-
-
-def number(result: SearchResult) -> tuple[Passage, ...]:
-    """Return the found chunks as sources numbered from 1."""
-    return tuple(
-        Passage(
-            n=n,
-            chunk_id=found.chunk.chunk_id,
-            document_id=found.chunk.document_id,
-            uri=found.chunk.uri,
-            title=found.chunk.title,
-            text=found.chunk.text,
-            start=found.chunk.start,
-            end=found.chunk.end,
-            score=found.score,
-            heading=found.chunk.heading,
-            page=found.chunk.page,
-        )
-        for n, found in enumerate(result.found, start=1)
-    )
 
 
 def _with_context(query: Query, history: Sequence[Message]) -> Query:

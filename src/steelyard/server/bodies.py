@@ -164,6 +164,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
             "prompt_tokens": answer.usage.prompt_tokens,
             "completion_tokens": answer.usage.completion_tokens,
             "model": answer.usage.model,
+            "context_tokens": answer.usage.context_tokens,
+            "saved_tokens": answer.usage.saved_tokens,
         },
         "cache": answer.cache,
         "bundle": answer.bundle,

@@ -1,0 +1,105 @@
+"""Which concrete part a setting stands for."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.core.errors import UpstreamError
+from steelyard.core.protocols import Embedder, Generator, Reranker, Tokenizer
+from steelyard.embed import HashingEmbedder
+from steelyard.generate import PROMPT_ID, GgufGenerator, OpenAIGenerator, discover_local
+from steelyard.rerank import EndpointReranker, is_endpoint
+from steelyard.retrieve.reranking import TokenIds
+from steelyard.settings import Settings
+from steelyard.store import Store
+
+HASHING = "hashing"  # embed.model: the embedder without weights, for tests and tiny machines
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    version: str
+    snapshot: int
+    num_documents: int
+    num_chunks: int
+    states: Mapping[str, int]
+    collections: Sequence[str]
+    embedder: str
+    generator: str
+    watching: Sequence[str]
+    examples: Sequence[str]
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    if settings.embed.model == HASHING:
+        return HashingEmbedder()
+    from steelyard.embed.bert import BertEmbedder  # loads the runtime
+
+    return BertEmbedder(settings.embed)
+
+
+def make_generator(settings: Settings, *, tokenizer: Tokenizer) -> Generator | None:
+    """Return the configured language model; None: answers are quoted from the documents."""
+    if settings.llm.gguf:
+        return GgufGenerator(settings.llm, tokenizer=tokenizer)
+    if settings.llm.url:
+        return OpenAIGenerator(settings.llm, tokenizer=tokenizer)
+    return None
+
+
+def make_reranker(settings: Settings) -> Reranker | None:
+    """Return the configured reranker; None: the fused order stands."""
+    options = settings.rerank
+    if not options.model:
+        return None
+    if is_endpoint(options.model):
+        return EndpointReranker(options)
+    from steelyard.rerank.cross_encoder import CrossEncoder  # loads the runtime
+
+    return CrossEncoder(options, allow_download=settings.embed.allow_download)
+
+
+def kept_token_ids(reranker: Reranker, store: Store) -> TokenIds:
+    """Return how to read what ingestion kept for the reranker's own tokenizer."""
+    identity = getattr(reranker, "tokenizer_identity", None)
+
+    def read(chunk_ids: Sequence[int]) -> Mapping[int, NDArray[np.int32]]:
+        return {} if identity is None else store.token_ids(chunk_ids, tokenizer=identity)
+
+    return read
+
+
+def bundle_name(settings: Settings, recipe: str, model: str) -> str:
+    """Name everything that shapes an answer, except the documents."""
+    llm = settings.llm
+    writer = llm.gguf or f"{llm.url} {llm.model}".strip() or model
+    shaping = (settings.retrieve, settings.rerank, settings.context)
+    parts = (recipe, PROMPT_ID, writer, *map(repr, shaping))
+    return "b" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+async def llm_problem(generator: Generator) -> str | None:
+    """Return why a language model cannot be used now; None if it can."""
+    if not isinstance(generator, OpenAIGenerator):
+        return None
+    try:
+        await generator.check()
+    except UpstreamError as error:
+        return f"{error}; until it answers, answers are quoted from the documents"
+    return None
+
+
+async def offers(settings: Settings) -> list[str]:
+    """Return hints about language models that run on this machine and are not used."""
+    if settings.llm.url or settings.llm.gguf:
+        return []
+    found = await discover_local(skip_ports=(settings.serve.port,))
+    return [
+        f"found {one.name} at {one.url}: answer with it by "
+        f"--llm-url {one.url} --llm-model {one.models[0]}"
+        for one in found
+        if one.models
+    ]
