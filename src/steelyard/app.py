@@ -20,8 +20,8 @@ from steelyard.core.errors import SteelyardError
 from steelyard.core.protocols import Embedder, Generator
 from steelyard.core.ranking import Query
 from steelyard.flows.answer import Answering
-from steelyard.flows.embedding import embed_new
 from steelyard.flows.cached import CachedAnswers
+from steelyard.flows.embedding import embed_new
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced

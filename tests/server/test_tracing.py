@@ -64,7 +64,8 @@ def test_a_question_is_one_tree_with_the_timings_of_its_answer(traced):
             assert span.parent.span_id == retrieval.context.span_id
             assert span.end_time <= retrieval.end_time
     assert stages["dense"].start_time >= stages["embed"].end_time
-    assert stages["lexical"].start_time == root.start_time
+    assert stages["cache"].start_time == root.start_time
+    assert stages["lexical"].start_time == stages["cache"].end_time
     assert len({span.context.trace_id for span in spans()}) == 1
 
 
@@ -120,7 +121,8 @@ def test_streams_and_openai_clients_are_traced_too(traced):
     with client.stream("POST", "/v1/query", json={"query": QUESTION, "stream": True}) as got:
         got.read()
     turns = [{"role": "user", "content": QUESTION}]
-    client.post("/v1/chat/completions", json={"messages": turns})
+    anew = {"Cache-Control": "no-cache"}
+    client.post("/v1/chat/completions", json={"messages": turns}, headers=anew)
     roots = [dict(span.attributes) for span in spans() if span.name == "answer"]
     assert [root["http.route"] for root in roots] == ["/v1/query", "/v1/chat/completions"]
     chats = [dict(span.attributes) for span in spans() if span.name.startswith("chat ")]
@@ -131,13 +133,13 @@ def test_a_failed_answer_is_a_span_with_its_error(traced, monkeypatch):
     from steelyard.core.errors import UpstreamError
     from steelyard.flows.answer import Answering
 
-    async def broken(self, query, **options):
+    async def broken(self, query, wish):
         raise UpstreamError(f"the model said {SECRET}", code="search_failed")
 
     client, spans = traced()
+    assert client.post("/v1/query", json={"query": ""}).status_code == 400
     monkeypatch.setattr(Answering, "answer", broken)
     assert client.post("/v1/query", json={"query": QUESTION}).status_code == 502
-    assert client.post("/v1/query", json={"query": ""}).status_code == 400
     [root] = [span for span in spans() if span.name == "answer"]
     assert root.status.status_code is StatusCode.ERROR
     assert root.attributes["error.type"] == "search_failed"

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 FIRST = ("embed", "dense", "lexical")  # the legs of a search, which run beside each other
-NO_STAGES = frozenset({*FIRST, "search", "first_token", "generate", "total"})
+CACHE = "cache"  # looked up before them
+NO_STAGES = frozenset({CACHE, *FIRST, "search", "first_token", "generate", "total"})
 PROVIDER = "steelyard"
 
 
@@ -39,12 +40,16 @@ class Placed:
 
 def place_stages(timings_ms: Mapping[str, float]) -> list[Placed]:
     """Return the stages of a search with their starts, which follow from the known order:
-    embed then dense, beside lexical; then each of the others after the one before."""
+    the cache; embed then dense, beside lexical; then each of the others after the one before."""
     placed = []
-    embed_ms = timings_ms.get("embed", 0.0)
+    begun_ms = timings_ms.get(CACHE, 0.0)
+    if CACHE in timings_ms:
+        placed.append(Placed(CACHE, 0.0, begun_ms))
+    dense_ms = begun_ms + timings_ms.get("embed", 0.0)
     for stage in FIRST:
         if stage in timings_ms:
-            placed.append(Placed(stage, embed_ms if stage == "dense" else 0.0, timings_ms[stage]))
+            start_ms = dense_ms if stage == "dense" else begun_ms
+            placed.append(Placed(stage, start_ms, timings_ms[stage]))
     at = max((one.start_ms + one.ms for one in placed), default=0.0)
     for stage, ms in timings_ms.items():
         if stage not in NO_STAGES:
