@@ -31,6 +31,7 @@ NOT_OPTIONS = frozenset(
         "STEELYARD_HOME",
         "STEELYARD_CACHE",
         "STEELYARD_DATA",
+        "STEELYARD_KEY",
         "STEELYARD_LLM_KEY",
         "STEELYARD_RERANK_KEY",
     }

@@ -13,7 +13,7 @@ ENV = {**os.environ, "STEELYARD_EMBED_MODEL": "hashing", "COLUMNS": "120", "NO_C
 VERBS = [
     (), ("serve",), ("ingest",), ("ask",), ("search",), ("documents",), ("documents", "show"),
     ("documents", "delete"), ("keys",), ("keys", "add"), ("keys", "list"), ("keys", "remove"),
-    ("settings",),
+    ("settings",), ("bench",), ("bench", "llm"),
 ]  # fmt: skip
 
 
@@ -143,6 +143,21 @@ def _one_line(done, *parts):
     assert len(lines) == 1, done.stderr
     for part in parts:
         assert part in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("serch", "x"), "serch"),
+        (("search", "x", "-k", "many"), "-k"),
+        (("search", "x", "--colection", "y"), "--colection"),
+        (("search",), "query"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_2(tmp_path, words, said):
+    done = run(*words, cwd=tmp_path)
+    _one_line(done, said, "--help")
+    assert done.returncode == 2
 
 
 def test_a_missing_path_is_one_line(tmp_path):

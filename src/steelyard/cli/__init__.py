@@ -3,14 +3,19 @@
 import logging
 import os
 import sys
+from typing import Any
 
-import click
+import typer
 
 from steelyard.cli.program import program
 from steelyard.cli.show import EXIT_CODES, complain
 from steelyard.core.errors import SteelyardError
 
 __all__ = ["main"]
+
+# What every complaint about a command line is: click's ClickException, or the one of the copy
+# of click that newer typers carry inside.
+WrongCommand: Any = typer.BadParameter.__mro__[2]
 
 
 def main() -> None:
@@ -25,12 +30,14 @@ def main() -> None:
     except SteelyardError as error:
         complain(error.message)
         status = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         status = error.exit_code
-    except click.ClickException as error:
-        error.show()
+    except WrongCommand as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "steelyard"
+        complain(f"{error.format_message().rstrip('.')}; see `{path} --help`")
         status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         complain("interrupted; what was finished is kept, run the same command to go on")
         status = 130
     except BrokenPipeError:  # `steelyard ... | head`

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def machine() -> dict[str, Any]:
 
 
 def report_json(bench: Bench, about: About, shape: Shape) -> dict[str, Any]:
+    """Return the report; the stages of all trials stand in one order, that of the first."""
+    stages = list(dict.fromkeys(name for one in bench.results for name in one.summary.stages_ms))
     return {
         "steelyard": about.version,
         "target": about.target,
@@ -43,11 +46,11 @@ def report_json(bench: Bench, about: About, shape: Shape) -> dict[str, Any]:
         "loop": f"open, {shape.rate:g}/s" if shape.rate else "closed",
         "interrupted": bench.interrupted,
         "notes": list(bench.notes),
-        "trials": [trial_json(result) for result in bench.results],
+        "trials": [trial_json(result, stages) for result in bench.results],
     }
 
 
-def trial_json(result: TrialResult) -> dict[str, Any]:
+def trial_json(result: TrialResult, stages: Sequence[str]) -> dict[str, Any]:
     """Return one trial; all times in ms. `client` is what the asking side saw."""
     trial, summary = result.trial, result.summary
     return {
@@ -68,7 +71,9 @@ def trial_json(result: TrialResult) -> dict[str, Any]:
             "total": _row(summary.total_ms),
             "rejected": _row(summary.rejected_ms),
         },
-        "stages": {name: found.row() for name, found in summary.stages_ms.items()},
+        "stages": {
+            name: summary.stages_ms[name].row() for name in stages if name in summary.stages_ms
+        },
     }
 
 
