@@ -4,7 +4,7 @@ Stage timings are those of `Usage`, which the caller reads too; nothing is timed
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -15,6 +15,7 @@ from steelyard.core.chat import Answer
 from steelyard.core.ranking import SearchResult
 from steelyard.infra.telemetry import Names
 from steelyard.server.recent import Recent
+from steelyard.server.series import Series
 
 BUCKETS_S = (
     0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1,
@@ -72,30 +73,23 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._stage_names = Names(MAX_STAGES, known=STAGES)
         self._part_names = Names(MAX_PARTS)
-        self._by_stage: dict[str, Histogram] = {}
+        self._stage_by_name = {stage: stage for stage in STAGES}
         ProcessCollector(registry=self.registry)
         self._make_of_questions()
         self._make_of_load()
         self._make_of_home()
 
     def _make_of_questions(self) -> None:
-        self._stages = Histogram(
-            "steelyard_stage_seconds",
-            "time of one stage of a question",
-            ["stage"],
-            buckets=BUCKETS_S,
-            registry=self.registry,
+        self._stages = self._series(
+            "steelyard_stage_seconds", "time of one stage of a question", "stage", BUCKETS_S, STAGES
         )
-        for stage in STAGES:
-            self._by_stage[stage] = self._stages.labels(stage)
-        first_token = Histogram(
+        self._first_token = self._series(
             "steelyard_first_token_seconds",
             "from the question to its first visible token, by cache outcome",
-            ["cache"],
-            buckets=BUCKETS_S,
-            registry=self.registry,
+            "cache",
+            BUCKETS_S,
+            CACHE,
         )
-        self._first_token = {outcome: first_token.labels(outcome) for outcome in CACHE}
         self._cache = self._counters(
             "steelyard_cache", "answers by cache outcome", "outcome", CACHE
         )
@@ -120,19 +114,11 @@ class Metrics:
         self._in_flight = Gauge(
             "steelyard_in_flight", "questions being worked on", registry=self.registry
         )
-        self._batch_items = Histogram(
-            "steelyard_batch_items",
-            "items of one batch",
-            ["model"],
-            buckets=SIZE_BUCKETS,
-            registry=self.registry,
+        self._batch_items = self._series(
+            "steelyard_batch_items", "items of one batch", "model", SIZE_BUCKETS
         )
-        self._batch_weight = Histogram(
-            "steelyard_batch_tokens",
-            "tokens of one batch",
-            ["model"],
-            buckets=WEIGHT_BUCKETS,
-            registry=self.registry,
+        self._batch_tokens = self._series(
+            "steelyard_batch_tokens", "tokens of one batch", "model", WEIGHT_BUCKETS
         )
         self._queue_depth = Gauge(
             "steelyard_queue_depth", "items that wait", ["queue"], registry=self.registry
@@ -171,6 +157,11 @@ class Metrics:
             "steelyard_corpus", "what the home holds", ["what"], registry=self.registry
         )
 
+    def _series(
+        self, name: str, text: str, label: str, bounds: Sequence[float], known: Iterable[str] = ()
+    ) -> Series:
+        return Series(name, text, label=label, bounds=bounds, registry=self.registry, known=known)
+
     def _counters(
         self, name: str, text: str, label: str, known: Iterable[str]
     ) -> dict[str, Counter]:
@@ -191,7 +182,7 @@ class Metrics:
         self._cache[cache].inc()
         self.recent.cache.add(cache)
         if "first_token" in timings_ms:
-            self._first_token[cache].observe(timings_ms["first_token"] / 1000)
+            self._first_token.observe({cache: timings_ms["first_token"] / 1000})
         self._outcome("answered" if answer.answerable else "not_in_documents")
         self._tokens["prompt"].inc(answer.usage.prompt_tokens)
         self._tokens["completion"].inc(answer.usage.completion_tokens)
@@ -214,19 +205,20 @@ class Metrics:
         self.recent.answers.add(outcome)
 
     def stages(self, timings_ms: Mapping[str, float]) -> None:
-        named: dict[str, float] = {}
-        for stage, took_ms in timings_ms.items():
-            child = self._by_stage.get(stage)
-            if child is None:
-                stage, child = self._stage(stage)
-            child.observe(took_ms / 1000)
-            named[stage] = took_ms
-        self.recent.stages(named)
+        named = self._stage_by_name
+        seconds = {
+            named.get(stage) or self._stage(stage): took_ms / 1000
+            for stage, took_ms in timings_ms.items()
+        }
+        self._stages.observe(seconds)
+        self.recent.stages(seconds)
 
-    def _stage(self, stage: str) -> tuple[str, Histogram]:
+    def _stage(self, stage: str) -> str:
+        """Return what an unknown stage is counted as."""
         name = self._stage_names(_word(stage))
-        child = self._by_stage[name] = self._stages.labels(name)
-        return name, child
+        if name == stage:
+            self._stage_by_name[stage] = name
+        return name
 
     def degraded(self, parts: Iterable[str]) -> None:
         """Count what was left out: of `part: reason`, the part."""
@@ -249,8 +241,8 @@ class Metrics:
 
     def batch(self, model: str, num_items: int, num_tokens: int, num_waiting: int) -> None:
         """Count a batch as it starts; from any thread."""
-        self._batch_items.labels(model).observe(num_items)
-        self._batch_weight.labels(model).observe(num_tokens)
+        self._batch_items.observe({model: num_items})
+        self._batch_tokens.observe({model: num_tokens})
         self.recent.batch(model, num_items, num_tokens)
         self.queue_depth(model, num_waiting)
 

@@ -107,8 +107,8 @@ class Recent:
         self.degraded = Tally(clock)
         self.admission = Tally(clock)
 
-    def stages(self, timings_ms: Mapping[str, float]) -> None:
-        self._stages.record({stage: took_ms / 1000 for stage, took_ms in timings_ms.items()})
+    def stages(self, seconds: Mapping[str, float]) -> None:
+        self._stages.record(seconds)
 
     def loop_lag(self, lag_s: float) -> None:
         self._lag.record({LOOP_LAG: lag_s})
