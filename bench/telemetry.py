@@ -12,6 +12,7 @@ from time import process_time, time_ns
 from machine import write_result
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
 from steelyard.core.chat import Answer, Usage
 from steelyard.core.ranking import PUBLIC, Query
 from steelyard.infra.telemetry import Histogram, Windows

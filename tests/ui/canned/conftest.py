@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.middleware import Middleware
@@ -81,6 +82,27 @@ TIMINGS = {
     "generate": 640.0,
     "total": 646.0,
 }
+NO_LAG = {"count": 0, "mean": 0.0, "p50": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0}
+IDLE: dict[str, Any] = {
+    "window_s": 60,
+    "uptime_s": 4_000.0,
+    "rss_mb": 191.4,
+    "bundle": "b0123456789abcdef",
+    "generator": "extractive",
+    "snapshot": 41,
+    "truth": 41,
+    "in_flight": 0,
+    "ingest": {"open": 0, "oldest_s": 0.0},
+    "stages": [],
+    "answers": {},
+    "cache": {},
+    "degraded": {},
+    "batches": {},
+    "queues": {},
+    "admission": {},
+    "loop_lag": NO_LAG,
+    "slow": [],
+}
 OTHER = "A plain second document about images and text."
 DOCUMENTS = {"leave/2026?.md": TEXT, "images.md": OTHER}
 SOURCES = [
@@ -105,6 +127,8 @@ class Canned:
     queries: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[tuple[str, str, int]] = field(default_factory=list)
     listings: list[dict[str, str]] = field(default_factory=list)
+    operations: dict[str, Any] = field(default_factory=dict)
+    spans_asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         now = time.time()
@@ -137,6 +161,7 @@ class Canned:
                 Route("/v1/query", self.query, methods=["POST"]),
                 Route("/v1/feedback", self.rate, methods=["POST"]),
                 Route("/v1/status", self.status),
+                Route("/v1/operations", self.tell_operations),
                 Route("/v1/documents", self.listing),
                 Route("/v1/documents", self.upload, methods=["POST"]),
                 Route("/v1/documents/{id:path}", self.read),
@@ -167,6 +192,12 @@ class Canned:
             }
             | ({"examples": self.examples} if self.examples else {})
         )
+
+    async def tell_operations(self, request: Request) -> Response:
+        self.spans_asked.append(request.query_params["window_s"])
+        if self.operations.get("refused"):
+            return error(403, "forbidden", "'staff' may not see how the server is doing")
+        return JSONResponse(IDLE | self.operations)
 
     async def listing(self, request: Request) -> Response:
         asked = dict(request.query_params)
@@ -298,3 +329,26 @@ def serve_canned(serving: Callable[..., Any]) -> Iterator[Callable[..., tuple[Ca
 def cited() -> dict[str, str]:
     """The document text, the answer, and the two quotes that the canned answer rests on."""
     return {"text": TEXT, "answer": ANSWER, "first": QUOTE, "second": SECOND}
+
+
+def _overflow(page: Page) -> list[str]:
+    """Return what sticks out of the viewport to the right, the page itself included."""
+    return page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth;
+          const out = document.documentElement.scrollWidth > width ? ["the page"] : [];
+          const clipped = (node) => node.closest(".offscreen, .tabs, pre, .beam, .skip");
+          for (const node of document.body.querySelectorAll("*")) {
+            const box = node.getBoundingClientRect();
+            if (box.width && box.right > width + 0.5 && !clipped(node))
+              out.push(`${node.tagName}.${node.className}`);
+          }
+          return out;
+        }"""
+    )
+
+
+@pytest.fixture(scope="session")
+def overflow() -> Callable[[Page], list[str]]:
+    """Return a function that names what sticks out of a page's viewport."""
+    return _overflow

@@ -6,23 +6,6 @@ from playwright.sync_api import Page, expect
 SCREENS = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1440, "height": 900}}
 
 
-def overflow(page: Page) -> list[str]:
-    """Return what sticks out of the viewport to the right, the page itself included."""
-    return page.evaluate(
-        """() => {
-          const width = document.documentElement.clientWidth;
-          const out = document.documentElement.scrollWidth > width ? ["the page"] : [];
-          const clipped = (node) => node.closest(".offscreen, .tabs, pre, .beam, .skip");
-          for (const node of document.body.querySelectorAll("*")) {
-            const box = node.getBoundingClientRect();
-            if (box.width && box.right > width + 0.5 && !clipped(node))
-              out.push(`${node.tagName}.${node.className}`);
-          }
-          return out;
-        }"""
-    )
-
-
 def finish(page: Page, question: str) -> None:
     box = page.get_by_role("textbox", name="Question")
     box.fill(question)
@@ -33,7 +16,7 @@ def finish(page: Page, question: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_every_view_fits_the_screen(serve_canned, open_page, screenshots, screen, scheme):
+def test_every_view_fits_the_screen(serve_canned, open_page, screenshots, overflow, screen, scheme):
     canned, address = serve_canned(pause_s=0, num_documents=120, collections=["default", "legal"])
     long_name = "a_very_long_file_name_without_any_place_to_break_" * 4 + ".pdf"
     canned.rows[2] |= {"id": "file-0002.md", "title": long_name, "uri": "handbook/" + long_name}

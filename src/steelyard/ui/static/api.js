@@ -65,6 +65,7 @@ function withQuery(path, values) {
 const documentPath = (id, collection) => withQuery(`/v1/documents/${encodeURIComponent(id)}`, { collection });
 
 export const getStatus = (options) => json("/v1/status", options);
+export const getOperations = (seconds, options) => json(withQuery("/v1/operations", { window_s: seconds }), options);
 export const listDocuments = (values, options) => json(withQuery("/v1/documents", values), options);
 export const getDocument = (id, collection, options) => json(documentPath(id, collection), options);
 export const deleteDocument = (id, collection) => json(documentPath(id, collection), { method: "DELETE" });

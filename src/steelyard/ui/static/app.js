@@ -28,6 +28,7 @@ function route() {
     if (tab.dataset.view === view.id) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
+  tabs.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = view.id === VIEWS[0].id ? "Steelyard" : `${view.label} · Steelyard`;
   slideWeight();
   if (arriving) scrollTo(0, 0);
@@ -94,6 +95,7 @@ function setUpTheme() {
 setUpTheme();
 addEventListener("hashchange", route);
 addEventListener("resize", slideWeight);
+tabs.addEventListener("scroll", slideWeight);
 addEventListener("keydown", onKey);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

@@ -7,9 +7,11 @@
 import { mountAbout } from "./about.js";
 import { mountAsk } from "./ask.js";
 import { mountLibrary } from "./library.js";
+import { mountOperations } from "./operations.js";
 
 export const VIEWS = [
   { id: "ask", label: "Ask", mount: mountAsk },
   { id: "library", label: "Library", mount: mountLibrary },
+  { id: "operations", label: "Operations", mount: mountOperations },
   { id: "about", label: "About", mount: mountAbout },
 ];

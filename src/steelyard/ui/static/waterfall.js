@@ -51,13 +51,13 @@ function table(caption, rows) {
   return el("table", { class: "waterfall" }, el("caption", {}, caption), el("tbody", {}, rows));
 }
 
-const NAMES = { embed: "embed the question", dense: "search by meaning", lexical: "search by words", fuse: "fuse", fetch: "fetch passages", context: "fit the context" };
+export const STAGE_NAMES = { embed: "embed the question", dense: "search by meaning", lexical: "search by words", fuse: "fuse", fetch: "fetch passages", rerank: "rerank", context: "fit the context", search: "find passages", first_token: "first token", generate: "write the answer", total: "total" };
 
 /** Draw the timings; `seenMs` is when this browser showed the first token, null if unknown. */
 export function waterfall(timings, seenMs) {
   const { bars, ready, idle, first, total, generate, other } = placeStages(timings);
   const whole = total ?? Math.max(ready + (generate ?? 0), first ?? 0);
-  const search = bars.map(({ stage, start, ms }) => row(NAMES[stage] ?? stage.replaceAll("_", " "), start, ms, ready, stage === "lexical" ? "beside" : "stage"));
+  const search = bars.map(({ stage, start, ms }) => row(STAGE_NAMES[stage] ?? stage.replaceAll("_", " "), start, ms, ready, stage === "lexical" ? "beside" : "stage"));
   if (search.length && idle > 0.02 * ready) search.push(row("in no stage", ready - idle, idle, ready, "other"));
   const answer = [row("find passages", 0, ready, whole, "stage")];
   if (generate !== null) answer.push(row("write the answer", ready, generate, whole, "write"));
