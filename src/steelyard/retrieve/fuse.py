@@ -29,7 +29,7 @@ def fuse_rrf(
         raise InputError(f"fuse_rrf got {len(weights)} weights for {len(rankings)} rankings")
     earned: dict[int, float] = {}
     for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
-        for rank, hit in enumerate(ranking.hits, start=1):
-            earned[hit.chunk_id] = earned.get(hit.chunk_id, 0.0) + weight / (k + rank)
+        for rank, (chunk_id, _) in enumerate(ranking.hits, start=1):
+            earned[chunk_id] = earned.get(chunk_id, 0.0) + weight / (k + rank)
     best = sorted(earned.items(), key=lambda item: (-item[1], item[0]))
-    return Ranking(tuple(Hit(chunk_id, score) for chunk_id, score in best))
+    return Ranking(tuple(map(Hit._make, best)))

@@ -19,6 +19,7 @@ from steelyard.server.bodies import (
 )
 from steelyard.server.errors import error_json
 from steelyard.server.live import live
+from steelyard.server.replies import Reply
 from steelyard.server.requests import deadline, read_json, wish
 
 
@@ -30,9 +31,7 @@ async def search(request: Request) -> Response:
     asked = body.to_query(principal)
     result = await here.app.retriever.search(asked, deadline=deadline(request))
     outcomes.searched(request, asked, result)
-    return JSONResponse(
-        search_json(result), headers={"Server-Timing": server_timing(result.timings_ms)}
-    )
+    return Reply(search_json(result), headers={"Server-Timing": server_timing(result.timings_ms)})
 
 
 async def query(request: Request) -> Response:
@@ -46,7 +45,7 @@ async def query(request: Request) -> Response:
     with outcomes.failures(request, asked):
         answer = await here.app.answering.answer(asked, wish(request))
     outcomes.answered(request, asked, answer)
-    return JSONResponse(
+    return Reply(
         answer_json(answer), headers={"Server-Timing": server_timing(answer.usage.timings_ms)}
     )
 
