@@ -17,7 +17,7 @@ from steelyard.chunk import CHUNKER_VERSION, StructureChunker
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
 from steelyard.core.errors import SteelyardError
-from steelyard.core.protocols import Embedder, Generator
+from steelyard.core.protocols import Embedder, Generator, Reranker
 from steelyard.core.ranking import Query
 from steelyard.flows.answer import Answering
 from steelyard.flows.cached import CachedAnswers
@@ -29,8 +29,6 @@ from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
 from steelyard.generate import (
     ExtractiveGenerator,
-    GgufGenerator,
-    OpenAIGenerator,
     cite,
 )
 from steelyard.index import Shadows
@@ -138,9 +136,12 @@ class App:
         return made or self.extractive
 
     @cached_property
+    def reranker(self) -> Reranker | None:
+        return make_reranker(self.settings)
+
+    @cached_property
     def reranking(self) -> Reranking | None:
-        reranker = make_reranker(self.settings)
-        if reranker is None:
+        if (reranker := self.reranker) is None:
             return None
         return Reranking(
             reranker,
@@ -247,10 +248,10 @@ class App:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Close connections and child processes of the language model; before `close`."""
-        generator = self.__dict__.get("generator")
-        if isinstance(generator, OpenAIGenerator | GgufGenerator):
-            await generator.aclose()
+        """Close connections, threads and child processes of the models; before `close`."""
+        for name in ("generator", "reranker"):
+            if aclose := getattr(self.__dict__.get(name), "aclose", None):
+                await aclose()
 
     async def _keep_ingesting(self, follower: TruthFollower) -> None:
         """Run the pipeline; when the home cannot be written, say why and try again."""

@@ -112,6 +112,11 @@ class CrossEncoder:
         if self._own_pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
+    async def aclose(self) -> None:
+        """End the threads without waiting for a run that is under way."""
+        if self._own_pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
     def _check_limits(self) -> None:
         wanted, most = self.options.max_tokens, self.built.max_tokens_possible
         if not self._inputs.smallest <= wanted <= most:

@@ -17,5 +17,5 @@ class RerankOptions:
     model: str = ""
     adapter: str | None = None
     pool: int = 20
-    max_tokens: int = 192
+    max_tokens: int = 128
     precision: str = "int8"

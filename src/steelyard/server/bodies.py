@@ -99,6 +99,27 @@ class EmbeddingsBody(BaseModel):
     encoding_format: str = Field("float", pattern="^(float|base64)$")
 
 
+class RerankTextBody(BaseModel):
+    """A document as Cohere's clients may send it; other fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    text: str
+
+
+class RerankBody(BaseModel):
+    """`/v1/rerank`, in Cohere's and Jina's shape; `model` and fields of theirs are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    query: str
+    documents: list[str | RerankTextBody] = Field(description="up to 1,000 texts to score")
+    top_n: int | None = Field(None, ge=1, description="how many results to return; all if left out")
+    return_documents: bool = False
+
+    @property
+    def texts(self) -> list[str]:
+        return [each if isinstance(each, str) else each.text for each in self.documents]
+
+
 def search_json(result: SearchResult) -> dict[str, Any]:
     hits = [
         {

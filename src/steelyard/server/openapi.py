@@ -10,13 +10,14 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.server import documents, openai_api, operations, questions
+from steelyard.server import documents, openai_api, operations, questions, rerank
 from steelyard.server.bodies import (
     ChatBody,
     DocumentBody,
     EmbeddingsBody,
     FeedbackBody,
     QueryBody,
+    RerankBody,
     SearchBody,
 )
 from steelyard.version import __version__
@@ -56,6 +57,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("DELETE", "/v1/documents/{id:path}", documents.delete, parameters=("collection",)),
     Endpoint("POST", "/v1/chat/completions", openai_api.chat_completions, ChatBody),
     Endpoint("POST", "/v1/embeddings", openai_api.embeddings, EmbeddingsBody),
+    Endpoint("POST", "/v1/rerank", rerank.rerank, RerankBody),
     Endpoint("GET", "/v1/models", openai_api.models),
     Endpoint("GET", "/v1/status", operations.status),
     Endpoint("GET", "/v1/operations", operations.recent, parameters=("window_s",)),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from steelyard.core.chat import Message
-from steelyard.core.deadline import Deadline
+from steelyard.core.deadline import DEFAULT_BUDGET_S, Deadline
 from steelyard.core.errors import InputError
 from steelyard.flows.answer import Wish
 from steelyard.flows.cached import CacheUse
@@ -92,13 +92,13 @@ def wish(request: Request, history: Sequence[Message] = ()) -> Wish:
     )
 
 
-def deadline(request: Request) -> Deadline:
+def deadline(request: Request, *, default_s: float = DEFAULT_BUDGET_S) -> Deadline:
     """Return the budget for everything before generation, running from the arrival."""
     admitted = permit(request)
     arrived = admitted.arrived if admitted else perf_counter()
     value = request.headers.get("x-deadline-ms")
     if value is None:
-        return Deadline(started=arrived)
+        return Deadline(default_s, started=arrived)
     try:
         budget_ms = float(value)
     except ValueError:
