@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.cache import AnswerCache
+from steelyard.cache.meaning import Meaning, guard
 from steelyard.chunk import CHUNKER_VERSION, StructureChunker
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
@@ -164,7 +165,7 @@ class App:
         options = self.settings.cache
         return CachedAnswers(
             AnswerCache(options),
-            meaning=None,
+            meaning=Meaning(threshold=options.threshold),
             questions=self.questions,
             retriever=self.retriever,
             last_seq=self.store.last_seq,
@@ -185,6 +186,11 @@ class App:
             bundle=self.bundle,
             log_answer=self._log_answer,
         )
+
+    def _warm_up(self) -> None:
+        """Make what a first question would wait for."""
+        _ = self.retriever
+        guard("warm", "up")  # reads its word lists
 
     def _log_answer(self, query: Query, answer: Answer) -> None:
         """Log an answer without making anybody wait for the disk."""
@@ -231,7 +237,7 @@ class App:
         """
         roots = resolve_roots(paths)
         await asyncio.gather(
-            compute(self.workers.query, lambda: self.retriever),
+            compute(self.workers.query, self._warm_up),
             compute(self.workers.ingest, lambda: self.parser),
         )
         self._roots = roots

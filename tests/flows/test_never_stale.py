@@ -173,6 +173,7 @@ def check_outcomes(outcomes: Counter[str]) -> None:
     """The test says nothing unless every kind of outcome occurred, and often."""
     assert outcomes["exact"] > 20, outcomes
     assert outcomes["compared"] > 20, outcomes
+    assert outcomes["semantic"] > 5, outcomes
     assert outcomes["miss"] > 20, outcomes
 
 

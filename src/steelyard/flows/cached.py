@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
 
-from steelyard.cache import AnswerCache, Entry
+from steelyard.cache import AnswerCache, Entry, Near
+from steelyard.cache.meaning import Meaning
 from steelyard.core.chat import Answer, Message
 from steelyard.core.deadline import Deadline
 from steelyard.core.errors import UpstreamError
@@ -53,36 +53,19 @@ class Found:
     cosine: float = 1.0
 
 
-class Verdict(Protocol):
-    @property
-    def same(self) -> bool: ...
-
-
-class Meaning(Protocol):
-    """Tells whether one answer serves two questions whose vectors are `cosine` near."""
-
-    @property
-    def threshold(self) -> float: ...
-
-    def same(self, a: str, b: str, *, cosine: float) -> Verdict: ...
-
-
 class CachedAnswers:
     def __init__(
         self,
         cache: AnswerCache,
         *,
-        meaning: Meaning | None,
+        meaning: Meaning,
         questions: QuestionEmbedder,
         retriever: Retriever,
         last_seq: Callable[[], int],
         is_gone: Callable[[str], bool],
         bundle: str,
     ) -> None:
-        """`is_gone` tells by its uri that a source vanished before the truth knows it.
-
-        Without `meaning` only equal questions are served.
-        """
+        """`is_gone` tells by its uri that a source vanished before the truth knows it."""
         self.cache = cache
         self._meaning = meaning
         self._questions = questions
@@ -110,21 +93,26 @@ class CachedAnswers:
         """Return the valid answer to a question that means the same, if one is kept."""
         if not asked.alone or asked.use is not CacheUse.NORMAL or self.cache.options.mode != "on":
             return None
-        if self._meaning is None or not self.cache.holds(asked.scope):
+        if not self.cache.holds(asked.scope):
             return None
-        vector = await self._questions.vector(asked.query.text)
+        near = await self._questions.embed(
+            asked.query.text, then=lambda vector: self._of_same_meaning(asked, vector)
+        )
+        for one in near:
+            if await self._valid(one.entry, asked, deadline) and await self._nothing_newer(
+                one.entry, asked, deadline
+            ):
+                return Found(one.entry.answer, "semantic", one.cosine)
+        return None
+
+    def _of_same_meaning(self, asked: Asked, vector: Vector) -> list[Near]:
+        """Return the near entries that the same answer serves; blocking, up to milliseconds."""
         near = self.cache.nearest(
             asked.scope, vector, at_least=self._meaning.threshold, limit=MAX_CANDIDATES
         )
-        for one in near:
-            entry = one.entry
-            if not self._meaning.same(asked.query.text, entry.question, cosine=one.cosine).same:
-                continue
-            if await self._valid(entry, asked, deadline) and await self._nothing_newer(
-                entry, asked, deadline
-            ):
-                return Found(entry.answer, "semantic", one.cosine)
-        return None
+        text = asked.query.text
+        same = self._meaning.same
+        return [one for one in near if same(text, one.entry.question, cosine=one.cosine).same]
 
     async def keep(self, asked: Asked, answer: Answer, result: SearchResult) -> None:
         """Keep an answer that nothing was left out of, made from all that was known."""
