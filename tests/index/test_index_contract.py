@@ -6,26 +6,29 @@ from fake_index import DIM, FakeIndex, unit
 
 from steelyard.core.ranking import Allowed, Vector
 from steelyard.index import IndexOptions, planner
+from steelyard.index.options import VECTORS
 
 ANY = Allowed()
 
 
-@pytest.fixture(params=["fake", "scanned", "walked"])
+@pytest.fixture(params=["fake", "scanned", *(f"walked {vectors}" for vectors in VECTORS)])
 def index(request, feed, open_shadows, monkeypatch):
     """An index over forty chunks, most of them merged into the graph.
 
-    `walked` lets scans look so dear that every question walks the graph if it can.
+    `walked` lets scans look so dear that every question walks the graph if it can, in each form
+    of its vectors.
     """
     topics = ["apple orchard harvest", "river bridge stone", "copper wire current", "sail wind sea"]
     for number in range(40):
         feed.add(f"{topics[number % 4]} number{number}", access_class=number % 4)
     if request.param == "fake":
         return FakeIndex(feed)
-    options = IndexOptions(tail_rows=32, expansion_search=24)
+    kind, _, vectors = request.param.partition(" ")
+    options = IndexOptions(vectors=vectors or "i8", tail_rows=32, expansion_search=24)
     shadows = open_shadows(feed, options=options)
     assert shadows.settle(timeout_s=20)
     assert shadows.view().dense_view.graph.covers == 32
-    if request.param == "walked":
+    if kind == "walked":
         monkeypatch.setattr(planner, "SCAN_US_PER_ROW", 1e9)
     return shadows
 

@@ -14,7 +14,8 @@ from fake_index import FakeFeed, unit
 
 from steelyard.core.errors import SetupError
 from steelyard.core.ranking import Allowed
-from steelyard.index import snapshot
+from steelyard.index import IndexOptions, snapshot
+from steelyard.index.options import VECTORS
 from steelyard.infra.files import FileLock, read_only
 
 ANY = Allowed()
@@ -124,6 +125,28 @@ def test_another_embedder_or_format_costs_a_rebuild(feed, saved, open_shadows, c
     caplog.clear()
     open_shadows(feed, fingerprint="other/1")
     assert "0/old" in caplog.text
+
+
+@pytest.mark.parametrize("vectors", [kind for kind in VECTORS if kind != "i8"])
+def test_vectors_of_another_form_cost_a_new_graph_and_nothing_else(
+    feed, saved, open_shadows, vectors
+):
+    feed.num_rows_read = 0
+    other = open_shadows(feed, options=IndexOptions(vectors=vectors, tail_rows=32))
+    before = found(other)
+    assert other.settle(timeout_s=20)
+    assert feed.num_rows_read == 0
+    graph = other.view().dense_view.graph
+    assert (graph.vectors, graph.covers) == (vectors, 32)
+    assert before == found(other) == (sorted(feed.live), sorted(feed.live))
+    other.close()
+    assert json.loads((saved / snapshot.MANIFEST).read_text())["vectors"] == vectors
+    assert open_shadows(feed).view().dense_view.graph.covers == 0
+
+
+def test_a_form_of_vectors_that_there_is_not_is_named_with_the_choices():
+    with pytest.raises(SetupError, match="'i4'; set it to one of f32, f16, i8, binary"):
+        IndexOptions(vectors="i4")
 
 
 def test_another_dimension_costs_a_rebuild(saved, open_shadows):

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from steelyard.core.protocols import IndexRows
 from steelyard.core.ranking import Allowed, Ranking, Vector
+from steelyard.index.admitted import Admitted, Admitting, Memberships
 from steelyard.index.graph import Graph
 from steelyard.index.options import IndexOptions
 from steelyard.index.planner import enough, walks
 from steelyard.index.rows import Mask, Rows, RowStore, Slots
 
-_MAX_CACHED_MASKS = 16  # one byte a slot each; a server knows few distinct principals at once
 # Dead slots stay in the graph and cost candidates; past this share it is built anew.
 _MAX_DEAD_SHARE = 0.25
+_STEP_SHARE = 1 / 8  # of the graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +32,23 @@ class DenseView:
     live: Mask  # (N,)
     num_live: int
     graph: Graph
-    least_walk: int
-    _class_masks: dict[frozenset[int], Mask] = field(default_factory=dict)
+    _admitting: Admitting
 
     def search(self, vector: Vector, *, k: int, allowed: Allowed) -> Ranking:
         """Return the k nearest allowed chunks; fewer only if fewer are allowed."""
-        mask, num_allowed = self._mask(allowed)
+        admitted = self._admitting.by(allowed)
+        mask = admitted.mask
         if self.graph.covers:
-            num_total = len(self.graph)
+            num_total, wide = len(self.graph), self.graph.pool(k)
             for count in walks(
-                k=k, num_allowed=num_allowed, num_total=num_total, least=self.least_walk
+                k=wide, num_allowed=admitted.num, num_total=num_total, least=self.graph.least_walk
             ):
                 near = self.graph.candidates(vector, count=count)
                 near = near[mask[near]]
-                if len(near) >= enough(k):
+                if len(near) >= enough(wide):
                     slots = np.union1d(near, self._unwalked(mask))  # a loose one may be near
                     return self.rows.nearest(vector, slots, k=k)
-        return self.rows.nearest(vector, np.flatnonzero(mask), k=k)
+        return self.rows.nearest(vector, admitted.slots(), k=k)
 
     def share(self, allowed: Allowed) -> float:
         """Return an upper bound of the share of the live chunks that `allowed` admits."""
@@ -55,7 +56,7 @@ class DenseView:
             return 1.0
         share = 1.0
         if allowed.classes is not None:
-            share = np.count_nonzero(self._class_mask(allowed.classes)) / self.num_live
+            share = self._admitting.by(Allowed(classes=allowed.classes)).num / self.num_live
         if allowed.chunk_ids is not None:
             share = min(share, len(allowed.chunk_ids) / self.num_live)
         return share
@@ -72,31 +73,13 @@ class DenseView:
     def worn(self) -> bool:
         """Whether so many slots are dead that the rows should be packed anew."""
         num_dead = len(self.rows) - self.num_live
-        return num_dead > max(_MAX_DEAD_SHARE * len(self.rows), self.least_walk)
+        return num_dead > max(_MAX_DEAD_SHARE * len(self.rows), self.graph.least_walk)
 
     def _unwalked(self, mask: Mask) -> Slots:
         """Return the allowed slots that no walk can find: the tail, and the loose ones."""
         loose = self.graph.loose
         tail = np.flatnonzero(mask[self.graph.covers :]) + self.graph.covers
         return np.concatenate([loose[mask[loose]], tail])
-
-    def _mask(self, allowed: Allowed) -> tuple[Mask, int]:
-        """Return the live slots that are allowed, and their number."""
-        if allowed.everything:
-            return self.live, self.num_live
-        mask = self.live if allowed.classes is None else self._class_mask(allowed.classes)
-        if allowed.chunk_ids is not None:
-            mask = mask & self.rows.holding(allowed.chunk_ids)
-        return mask, int(np.count_nonzero(mask))
-
-    def _class_mask(self, classes: frozenset[int]) -> Mask:
-        mask = self._class_masks.get(classes)
-        if mask is None:
-            wanted = np.fromiter(classes, dtype=np.int32, count=len(classes))
-            mask = self.live & np.isin(self.rows.classes, wanted)
-            if len(self._class_masks) < _MAX_CACHED_MASKS:
-                self._class_masks[classes] = mask
-        return mask
 
 
 class Dense:
@@ -108,6 +91,7 @@ class Dense:
         self._store = RowStore(dim=dim)
         self._live = np.zeros(0, dtype=np.bool_)
         self._graph = Graph.empty(dim=dim, options=options)
+        self._memberships = Memberships()
         self.view = self._view()
 
     @classmethod
@@ -149,18 +133,20 @@ class Dense:
             rows, start = self.view.rows, merged.started_at
             store = merged.store
             store.append(rows.chunk_ids[start:], rows.classes[start:], rows.vectors[start:])
-            self._store = store
+            self._store, self._memberships = store, Memberships()
             self._live = np.concatenate([self._live[:start][merged.kept], self._live[start:]])
         self._graph = merged.graph
         return self.publish()
 
     def _view(self) -> DenseView:
+        rows, live = self._store.view(), self._live
+        everything = Admitted(live)
         return DenseView(
-            rows=self._store.view(),
-            live=self._live,
-            num_live=int(np.count_nonzero(self._live)),
+            rows=rows,
+            live=live,
+            num_live=everything.num,
             graph=self._graph,
-            least_walk=self._options.expansion_search,
+            _admitting=Admitting(rows, everything, self._memberships),
         )
 
 
@@ -177,13 +163,15 @@ class Merged:
 def merge(view: DenseView, *, options: IndexOptions, stopped: Callable[[], bool]) -> Merged | None:
     """Bring the tail of `view` into a new graph; None if stopped. Slow: run it aside.
 
-    A worn view is packed and its graph built anew. Otherwise at most `tail_rows` are taken
-    a call, so that a long tail shrinks in steps that questions profit from at once.
+    A worn view is packed and its graph built anew. Otherwise at most `tail_rows`, or an eighth
+    of the graph, are taken a call: a long tail shrinks in steps that questions profit from at
+    once, and copying the graph for each step costs no more than ten copies in all.
     """
     if view.worn:
         return _packed(view, options=options, stopped=stopped)
     start = view.graph.covers
-    end = min(len(view.rows), start + options.tail_rows)
+    step = max(options.tail_rows, int(start * _STEP_SHARE))
+    end = min(len(view.rows), start + step)
     slots = np.flatnonzero(view.live[start:end]) + start
     graph = view.graph.extended(slots, view.rows.vectors, covers=end, stopped=stopped)
     return None if graph is None else Merged(graph)

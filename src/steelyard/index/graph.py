@@ -1,28 +1,23 @@
-"""The approximate half of dense search: an HNSW graph over int8 codes of the first slots.
+"""The approximate half of dense search: an HNSW graph over codes of the first slots.
 
-The codes only choose candidates; scores come from the f16 rows (rows.py). Measured on 16,500
-real passages (all-MiniLM-L6-v2): 64 candidates of an int8 graph held .9992 of the 10 nearest
-and 96 of them .9969 of the 50 nearest, as did an f16 graph's (.9992, .9971), at half the
-memory for vectors. usearch's own cast to int8 would keep some six levels of a unit vector's
-component; ours keeps 25 a standard deviation.
+The codes (codes.py) only choose candidates; scores come from the f16 rows (rows.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from usearch.compiled import MetricKind, ScalarKind
 from usearch.index import BatchMatches, Index
 
 from steelyard.core.ranking import Vector
+from steelyard.index.codes import CODINGS, Codes, Coding
 from steelyard.index.options import IndexOptions
 from steelyard.index.rows import Slots
-from steelyard.index.twins import Twins
+from steelyard.index.twins import Twins, hashes_of
 
-_CLIP_DEVIATIONS = 5.0  # a component beyond 5 / sqrt(D) is clipped
 _BATCH_ROWS = 256  # between two looks at the stop signal
 _SELF_CHECK_HITS = 8
 
@@ -39,6 +34,7 @@ class Graph:
     ) -> None:
         self._index = index
         self._options = options
+        self._coding = CODINGS[options.vectors]
         self.covers = covers  # slots below this are in the graph, a twin of one, or dead
         self.loose = loose  # slots that no walk finds, though they are in the graph: scan them
         self.twins = twins
@@ -82,6 +78,20 @@ class Graph:
     def __len__(self) -> int:
         return len(self._index) + len(self.twins.followers)
 
+    @property
+    def vectors(self) -> str:
+        """The form of the vectors that it holds: see `IndexOptions.vectors`."""
+        return self._options.vectors
+
+    @property
+    def least_walk(self) -> int:
+        """How many candidates the cheapest walk that is worth it returns."""
+        return self._options.expansion_search
+
+    def pool(self, k: int) -> int:
+        """Return how many of the best by code hold the k best."""
+        return max(k * self._coding.oversampling, self._coding.least_pool)
+
     def save(self, path: Path) -> None:
         self._index.save(path)
 
@@ -90,7 +100,7 @@ class Graph:
         if not len(self._index):
             return np.empty(0, dtype=np.int64)
         count = min(count, len(self._index))
-        matches = self._index.search(_codes(vector), count, threads=1)
+        matches = self._index.search(self._coding.encode(vector), count, threads=1)
         return self.twins.with_followers(matches.keys.astype(np.int64))
 
     def extended(
@@ -105,23 +115,26 @@ class Graph:
 
         Costs a copy of the graph (1 µs a row) and about half a millisecond a new row.
         """
-        index, twins, added = self._copy(), self.twins, [self.loose]
-        for start in range(0, len(slots), _BATCH_ROWS):
+        encode = self._coding.encode
+        hashes = [hashes_of(encode(vectors[some])) for some in _batches(slots)]
+        joined = np.concatenate([self.twins.hashes[:0], *hashes])
+        leaders = self.twins.leaders_of(joined, slots)
+        leading = slots[leaders == slots]
+        index = self._copy()
+        for some in _batches(leading):
             if stopped():
                 return None
-            batch = slots[start : start + _BATCH_ROWS]
-            codes = _codes(vectors[batch])
-            leaders = twins.leaders_of(codes, batch)
-            leading = leaders == batch
-            index.add(batch[leading].astype(np.uint64), codes[leading], threads=1)
-            twins = twins.joined(codes, batch, leaders)
-            added.append(batch[leading])
-        loose = [_unfound(index, some, vectors) for some in added if len(some)]
+            index.add(some.astype(np.uint64), encode(vectors[some]), threads=1)
+        loose = [slots[:0]]
+        for some in _batches(np.concatenate([self.loose, leading])):
+            if stopped():
+                return None
+            loose.append(_unfound(index, some, encode(vectors[some])))
         return Graph(
             index,
             covers=covers,
-            loose=np.concatenate([slots[:0], *loose]),
-            twins=twins,
+            loose=np.concatenate(loose),
+            twins=self.twins.joined(joined, slots, leaders),
             options=self._options,
         )
 
@@ -132,26 +145,25 @@ class Graph:
 
 
 def _new_index(dim: int, options: IndexOptions) -> Index:
+    coding: Coding = CODINGS[options.vectors]
     return Index(
         ndim=dim,
-        metric=MetricKind.Cos,  # of codes: their scale drops out
-        dtype=ScalarKind.I8,
+        metric=coding.metric,
+        dtype=coding.scalar,
         connectivity=options.connectivity,
         expansion_add=options.expansion_add,
         expansion_search=options.expansion_search,
     )
 
 
-def _codes(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
-    """Round unit vectors (..., D) to int8, 127 being `_CLIP_DEVIATIONS`."""
-    scale = 127.0 * float(np.sqrt(vectors.shape[-1])) / _CLIP_DEVIATIONS
-    levels: NDArray[np.float32] = np.rint(vectors.astype(np.float32) * np.float32(scale))
-    return np.clip(levels, -127, 127).astype(np.int8)
+def _batches(slots: Slots) -> Iterator[Slots]:
+    for start in range(0, len(slots), _BATCH_ROWS):
+        yield slots[start : start + _BATCH_ROWS]
 
 
-def _unfound(index: Index, slots: Slots, vectors: NDArray[np.float16]) -> Slots:
-    """Return those of `slots` which a search for their own vector does not find."""
-    matches = index.search(_codes(vectors[slots]), _SELF_CHECK_HITS, threads=1)
+def _unfound(index: Index, slots: Slots, codes: Codes) -> Slots:
+    """Return those of `slots` which a search for their own code does not find."""
+    matches = index.search(codes, _SELF_CHECK_HITS, threads=1)
     keys = np.asarray(matches.keys).reshape(len(slots), -1)
     # usearch answers a batch of one as a single question, without counts.
     counts = matches.counts if isinstance(matches, BatchMatches) else [keys.shape[1]]

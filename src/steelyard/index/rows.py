@@ -43,12 +43,19 @@ class Rows:
         """Mark the slots whose chunk is among `chunk_ids` (sorted, unique)."""
         if not len(self) or not len(chunk_ids):
             return np.zeros(len(self), dtype=np.bool_)
-        if self.ascending and len(chunk_ids) < len(self) // _FEW:
-            mask = np.zeros(len(self), dtype=np.bool_)
+        if not self.ascending:
+            return among(self.chunk_ids, chunk_ids)
+        mask = np.zeros(len(self), dtype=np.bool_)
+        if len(chunk_ids) < len(self) // _FEW:
             slots = np.minimum(np.searchsorted(self.chunk_ids, chunk_ids), len(self) - 1)
             mask[slots[self.chunk_ids[slots] == chunk_ids]] = True
             return mask
-        return among(self.chunk_ids, chunk_ids)
+        ends = [int(chunk_ids[0]), int(chunk_ids[-1]) + 1]
+        first, stop = np.searchsorted(self.chunk_ids, ends).tolist()
+        within = self.chunk_ids[first:stop]
+        if len(within):
+            mask[first:stop] = _marked(within, chunk_ids)
+        return mask
 
     def nearest(self, vector: Vector, slots: Slots, *, k: int) -> Ranking:
         """Return the k best of `slots` (ascending, unique) by exact cosine (f16 rows, f32 sums)."""
@@ -96,13 +103,28 @@ def among(values: NDArray[np.int64], chunk_ids: NDArray[np.int64]) -> Mask:
     """Mark the values that are among `chunk_ids` (sorted, unique, not empty)."""
     low, high = int(chunk_ids[0]), int(chunk_ids[-1])
     if high - low < _MAX_SPREAD * len(values):
-        table = np.zeros(high - low + 1, dtype=np.bool_)
-        table[chunk_ids - low] = True
         inside = (values >= low) & (values <= high)
-        return inside & table[np.where(inside, values - low, 0)]
+        return inside & _table(chunk_ids, low, high)[np.where(inside, values - low, 0)]
     places = np.minimum(np.searchsorted(chunk_ids, values), len(chunk_ids) - 1)
     found: Mask = chunk_ids[places] == values
     return found
+
+
+def _marked(values: NDArray[np.int64], chunk_ids: NDArray[np.int64]) -> Mask:
+    """Mark the values (ascending, unique, not empty) that are among `chunk_ids`."""
+    low, high = int(values[0]), int(values[-1])
+    if high - low >= _MAX_SPREAD * len(values):
+        return among(values, chunk_ids)
+    first, stop = np.searchsorted(chunk_ids, [low, high + 1]).tolist()
+    table = _table(chunk_ids[first:stop], low, high)
+    return table if len(table) == len(values) else table[values - low]
+
+
+def _table(chunk_ids: NDArray[np.int64], low: int, high: int) -> Mask:
+    """Return for each number from `low` to `high` whether it is one of `chunk_ids`."""
+    table = np.zeros(high - low + 1, dtype=np.bool_)
+    table[chunk_ids - low] = True
+    return table
 
 
 class RowStore:

@@ -23,6 +23,8 @@ from steelyard.index.view import View
 
 _log = logging.getLogger(__name__)
 
+_SAVE_EVERY = 32  # chunks for each change that a crash may have to replay
+
 
 class Shadows:
     """Keeps a `View` in step with a `ChangeFeed`; every method is safe from any thread.
@@ -236,17 +238,21 @@ class Shadows:
         return self._merge_due() or self._save_due()
 
     def _keep_up(self) -> None:
-        while self._merge_due() and not self._upkeep.stopped():
-            self._merge_once()
-        if self._save_due():
-            self.save()
+        """Merge, and save on the way: a killed first build of a large index goes on from there."""
+        while self._upkeep_due() and not self._upkeep.stopped():
+            if self._save_due():
+                self.save()
+            else:
+                self._merge_once()
 
     def _merge_due(self) -> bool:
         dense = self._dense.view
         return dense.num_tail > self._options.tail_rows or dense.worn
 
     def _save_due(self) -> bool:
-        return self.owner and self._num_unsaved >= self._options.save_after_changes
+        # A snapshot holds everything: written after every few changes it would outweigh them.
+        enough = max(self._options.save_after_changes, self._view.num_chunks // _SAVE_EVERY)
+        return self.owner and self._num_unsaved >= enough
 
     def _merge_once(self) -> None:
         """Merge a part of the tail into the graph, unless this index is being closed."""

@@ -31,7 +31,7 @@ from steelyard.index.twins import Twins
 from steelyard.infra.files import explained, sync, write_atomic
 
 MANIFEST = "manifest.json"
-_FORMAT = f"2/{ANALYZER}"
+_FORMAT = f"3/{ANALYZER}"
 _DENSE = "dense-"
 _LEXICAL = "lexical-"
 _GRAPH_FILE = "graph.usearch"
@@ -40,11 +40,13 @@ _READ_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`files` maps a path below the directory to its size in bytes and its CRC-32."""
+    """`vectors` is the form of the graph's; `files` maps a path below the directory to its size
+    in bytes and its CRC-32."""
 
     format: str
     fingerprint: str
     dim: int
+    vectors: str
     seq: int
     dense: str
     lexical: str
@@ -115,6 +117,7 @@ def save(directory: Path, dense: DenseView, lexical: Path, *, seq: int, fingerpr
         format=_FORMAT,
         fingerprint=fingerprint,
         dim=dense.rows.vectors.shape[1],
+        vectors=dense.graph.vectors,
         seq=seq,
         dense=folder.name,
         lexical=lexical.name,
@@ -175,7 +178,19 @@ def _load_dense(folder: Path, manifest: Manifest, *, options: IndexOptions) -> D
     classes = np.load(folder / "classes.npy")
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")  # copied once, by the row store
     live = np.load(folder / "live.npy")
-    graph = Graph.load(
+    graph = Graph.empty(dim=manifest.dim, options=options)
+    if manifest.vectors == options.vectors:  # else it is made anew, from the same rows
+        graph = _load_graph(folder, manifest, options=options)
+    size = len(chunk_ids)
+    shapes = (vectors.shape, classes.shape, live.shape)
+    if shapes != ((size, manifest.dim), (size,), (size,)) or manifest.covers > size:
+        raise Damaged(f"its rows do not fit each other: {size} chunk ids, then {shapes}")
+    rows = Rows(chunk_ids, classes, vectors, ascending=False)  # the store finds out itself
+    return Dense.restored(rows, live, graph, options=options)
+
+
+def _load_graph(folder: Path, manifest: Manifest, *, options: IndexOptions) -> Graph:
+    return Graph.load(
         folder / _GRAPH_FILE,
         dim=manifest.dim,
         covers=manifest.covers,
@@ -188,12 +203,6 @@ def _load_dense(folder: Path, manifest: Manifest, *, options: IndexOptions) -> D
         ),
         options=options,
     )
-    size = len(chunk_ids)
-    shapes = (vectors.shape, classes.shape, live.shape)
-    if shapes != ((size, manifest.dim), (size,), (size,)) or manifest.covers > size:
-        raise Damaged(f"its rows do not fit each other: {size} chunk ids, then {shapes}")
-    rows = Rows(chunk_ids, classes, vectors, ascending=False)  # the store finds out itself
-    return Dense.restored(rows, live, graph, options=options)
 
 
 def _check_files(directory: Path, manifest: Manifest) -> None:

@@ -3,7 +3,7 @@
 A crowd of equal vectors (a licence header in five hundred files) links only to itself, fills
 every walk that meets it, and hides what lies behind. So the graph holds each code once.
 
-Shape suffixes: L leaders (slots in the graph), F followers, M slots asked for, D dimensions.
+Shape suffixes: L leaders (slots in the graph), F followers, M slots asked for.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.index.codes import Codes
 from steelyard.index.rows import Slots
 
-Codes = NDArray[np.int8]  # (M, D)
 Hashes = NDArray[np.uint64]
 
 _WORD_BYTES = 8
@@ -35,12 +35,11 @@ class Twins:
         slots = np.empty(0, dtype=np.int64)
         return cls(np.empty(0, dtype=np.uint64), slots, slots, slots)
 
-    def leaders_of(self, codes: Codes, slots: Slots) -> Slots:
+    def leaders_of(self, hashes: Hashes, slots: Slots) -> Slots:
         """Return for each slot the one that leads it, which is itself if its code is new.
 
         `slots` are new here; the first of several with one new code leads the others.
         """
-        hashes = _hashes(codes)
         _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
         leaders = slots[first][group]
         if not len(self.hashes):
@@ -48,10 +47,10 @@ class Twins:
         places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         return np.where(self.hashes[places] == hashes, self.leaders[places], leaders)
 
-    def joined(self, codes: Codes, slots: Slots, leaders: Slots) -> Twins:
+    def joined(self, new_hashes: Hashes, slots: Slots, leaders: Slots) -> Twins:
         """Return these twins and new `slots`, led by `leaders`."""
         leading = leaders == slots
-        hashes = np.concatenate([self.hashes, _hashes(codes)[leading]])
+        hashes = np.concatenate([self.hashes, new_hashes[leading]])
         order = np.argsort(hashes, kind="stable")
         followed = np.concatenate([self.followed, leaders[~leading]])
         followers = np.concatenate([self.followers, slots[~leading]])
@@ -77,11 +76,12 @@ class Twins:
         return np.concatenate([slots, *crowds])
 
 
-def _hashes(codes: Codes) -> Hashes:
+def hashes_of(codes: Codes) -> Hashes:
     """Return 64 bits a row; rows that differ collide once in 10^19 pairs."""
-    num_words = -(-codes.shape[1] // _WORD_BYTES)
-    padded = np.zeros((len(codes), num_words * _WORD_BYTES), dtype=np.int8)
-    padded[:, : codes.shape[1]] = codes
+    rows = np.ascontiguousarray(codes).view(np.uint8).reshape(len(codes), -1)
+    num_words = -(-rows.shape[1] // _WORD_BYTES)
+    padded = np.zeros((len(rows), num_words * _WORD_BYTES), dtype=np.uint8)
+    padded[:, : rows.shape[1]] = rows
     words = padded.view(np.uint64)
     mixed = (words ^ (words >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(32)

@@ -12,6 +12,8 @@ from steelyard.core.errors import SteelyardError
 
 _log = logging.getLogger(__name__)
 
+_NICE = 10  # at least; a process that was started nicer stays so
+
 
 class Upkeep:
     """Runs `job` on a thread of its own when a `nudge` finds it `due`.
@@ -87,4 +89,6 @@ class Upkeep:
 def _be_nice() -> None:
     """Lower this thread's priority, so that upkeep yields the cores to questions."""
     with contextlib.suppress(AttributeError, OSError):  # not Linux, or not allowed
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        thread = threading.get_native_id()
+        nice = max(_NICE, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
