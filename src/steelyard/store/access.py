@@ -15,6 +15,7 @@ from steelyard.infra.sqlite import Database
 from steelyard.store.codec import dump, dump_groups, load_groups
 from steelyard.store.filter_fields import Condition
 from steelyard.store.filters import compile_filter
+from steelyard.store.matching import Matching, all_matching, brought_up
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -35,7 +36,8 @@ class AccessClass:
 class Access:
     """Decides visibility; by default nothing is visible.
 
-    Results are kept per sequence number: whatever changes what can be seen moves that number.
+    Results are kept per sequence number: whatever changes what can be seen moves that number,
+    and the log says which chunks changed, so a filter's result is brought up to date by those.
     """
 
     def __init__(self, database: Database) -> None:
@@ -47,7 +49,7 @@ class Access:
         self._live: frozenset[int] = frozenset()
         self._class_sets: OrderedDict[tuple[str, frozenset[str]], frozenset[int] | None]
         self._class_sets = OrderedDict()
-        self._filtered: OrderedDict[tuple[str, str], NDArray[np.int64]] = OrderedDict()
+        self._filtered: OrderedDict[tuple[str, str], Matching] = OrderedDict()
 
     def allowed(self, query: Query) -> Allowed:
         """Return what a query may find: classes by access, chunk ids if it has a filter.
@@ -141,7 +143,6 @@ class Access:
             if self._seq < seq:
                 self._seq, self._live = seq, live
                 self._class_sets.clear()
-                self._filtered.clear()
         return live
 
     def _matching(
@@ -149,19 +150,19 @@ class Access:
     ) -> NDArray[np.int64]:
         key = (query.collection, _filter_key(query))
         with self._lock:
-            if self._seq == seq and key in self._filtered:
-                self._filtered.move_to_end(key)
-                return self._filtered[key]
-        rows = connection.execute(
-            "SELECT d.first_chunk, d.num_chunks FROM documents AS d "
-            f"WHERE d.collection = ? AND d.num_chunks > 0 AND {condition.sql}",
-            (query.collection, *condition.parameters),
-        ).fetchall()
-        chunk_ids = expand_ranges(np.array(rows, dtype=np.int64).reshape(-1, 2))
+            known = self._filtered.get(key)
+        if known is not None and known.seq == seq:
+            return known.chunk_ids
+        matching = None
+        if known is not None:
+            matching = brought_up(connection, known, seq, condition, collection=query.collection)
+        if matching is None:
+            chunk_ids = all_matching(connection, condition, collection=query.collection)
+            matching = Matching(seq, chunk_ids)
         with self._lock:
-            if self._seq == seq:
-                _remember(self._filtered, key, chunk_ids, limit=_CACHED_FILTERS)
-        return chunk_ids
+            if known is None or known.seq < seq:
+                _remember(self._filtered, key, matching, limit=_CACHED_FILTERS)
+        return matching.chunk_ids
 
 
 def class_of(connection: sqlite3.Connection, collection: str, groups: tuple[str, ...]) -> int:
@@ -182,15 +183,6 @@ def may_manage(connection: sqlite3.Connection, class_id: int, principal: Princip
         return True
     row = connection.execute("SELECT groups FROM classes WHERE class = ?", (class_id,)).fetchone()
     return not principal.groups.isdisjoint(load_groups(row[0]))
-
-
-def expand_ranges(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return all numbers of ranges given as rows (first, count), sorted; read-only."""
-    first, count = ranges[:, 0], ranges[:, 1]
-    starts = np.repeat(first - np.concatenate(([0], np.cumsum(count)[:-1])), count)
-    numbers = np.sort(starts + np.arange(int(count.sum()), dtype=np.int64))
-    numbers.setflags(write=False)
-    return numbers
 
 
 def _filter_key(query: Query) -> str:

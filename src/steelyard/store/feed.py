@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from steelyard.core.documents import Chunk
 from steelyard.core.protocols import Change, IndexRows
 from steelyard.infra.sqlite import Database
-from steelyard.store.access import expand_ranges
 from steelyard.store.codec import load_heading
+from steelyard.store.matching import expand_ranges
 from steelyard.store.schema import Clock
 
 KEPT_CHANGES = 200_000
