@@ -73,7 +73,7 @@ class App:
         self.store = Store.open(home / "steelyard.db")
         self.workers = Workers()
         self.work = Work()
-        self._vanished = Vanished()
+        self.vanished = Vanished()
         self._roots: list[Path] = []
 
     @cached_property
@@ -115,7 +115,7 @@ class App:
     @cached_property
     def retriever(self) -> Retriever:
         def is_gone(chunk: StoredChunk) -> bool:
-            return self._vanished(chunk.uri)
+            return self.vanished(chunk.uri)
 
         return Retriever(
             questions=self.questions,
@@ -169,7 +169,7 @@ class App:
             questions=self.questions,
             retriever=self.retriever,
             last_seq=self.store.last_seq,
-            is_gone=self._vanished,
+            is_gone=self.vanished,
             bundle=self.bundle,
         )
 
@@ -241,7 +241,7 @@ class App:
             compute(self.workers.ingest, lambda: self.parser),
         )
         self._roots = roots
-        self._vanished.watch(roots, path_of)
+        self.vanished.watch(roots, path_of)
         follower = TruthFollower(self.store, self.index, self.workers)
         jobs = [self._keep_ingesting(follower), follower.run(), self._keep_up(roots)]
         tasks = [asyncio.create_task(job) for job in jobs]

@@ -34,6 +34,7 @@ NOT_OPTIONS = frozenset(
         "STEELYARD_KEY",
         "STEELYARD_LLM_KEY",
         "STEELYARD_RERANK_KEY",
+        "STEELYARD_PURGE_TOKEN",
     }
 )
 
@@ -45,12 +46,19 @@ class ServeOptions:
     Beyond loopback it needs API keys (`steelyard keys add`). Past `max_computing` questions that
     are being searched or answered, or `max_open` that wait for a language model too, a request
     is answered 429.
+
+    An edge cache may keep public answers for `edge_ttl_s`, once `purge_url` names what tells it
+    of changed documents (`STEELYARD_PURGE_TOKEN` is sent along). `public_key` names the API key
+    that the edge holds: what it may read, anybody may.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     max_computing: int = 96
     max_open: int = 512
+    purge_url: str = ""
+    public_key: str = ""
+    edge_ttl_s: int = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A real app on the hashing embedder, behind Starlette's client: no weights, no network."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from steelyard.app import App, open_app
 from steelyard.infra.concurrent import LoopThread
 from steelyard.infra.mock_llm import MockLLM, MockOptions, serve_mock_llm
 from steelyard.server import build
+
+sys.path.insert(0, str(Path(__file__).parent))  # what the tests of this folder share
 
 OPTIONS = {"embed.model": "hashing"}
 

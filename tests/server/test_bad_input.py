@@ -56,7 +56,7 @@ def test_a_streamed_query_with_a_wrong_body_fails_before_the_stream(client):
 
 def test_unknown_paths_and_methods_have_codes(client):
     assert code(client.get("/nope")) == "not_found"
-    assert code(client.get("/v1/query")) == "method_not_allowed"
+    assert code(client.get("/v1/search")) == "method_not_allowed"
 
 
 @pytest.mark.parametrize(

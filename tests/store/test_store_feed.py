@@ -115,3 +115,18 @@ def test_data_version_moves_with_writes_of_this_and_another_handle_only(path, st
 def test_the_store_fits_the_protocol_of_a_feed(store):
     feed: ChangeFeed = store
     assert feed.last_seq() == store.last_seq()
+
+
+def test_spans_are_the_chunks_of_each_served_document_in_order(store, draft):
+    store.replace_many([draft("a", *"123"), draft("b", *"12"), draft("empty")])
+    store.replace(draft("a", *"45", collection="law"))
+    store.replace(draft("a", *"6"))
+    found = {(span.collection, span.id): span for span in store.spans()}
+    assert {key: span.num_chunks for key, span in found.items()} == {
+        ("default", "a"): 1, ("default", "b"): 2, ("law", "a"): 2,
+    }  # fmt: skip
+    firsts = [span.first_chunk for span in store.spans()]
+    assert firsts == sorted(firsts)
+    law = found["law", "a"]
+    assert store.spans([law.first_chunk, law.first_chunk + 1, 10_000]) == [law]
+    assert store.spans([]) == []

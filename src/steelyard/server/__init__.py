@@ -20,6 +20,7 @@ from steelyard.infra.batching import BatchSize
 from steelyard.server.admission import Admission, Load
 from steelyard.server.auth import Door, LocalOnly, is_loopback
 from steelyard.server.errors import on_bug, on_http_error, on_steelyard_error
+from steelyard.server.freshness import Edge
 from steelyard.server.live import Live
 from steelyard.server.metrics import Metrics
 from steelyard.server.openapi import ENDPOINTS, openapi
@@ -34,7 +35,8 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
     """Return the ASGI application. Its lifespan is `running`: `paths` are ingested and watched.
 
     Raises:
-        SetupError: it would listen beyond loopback and there is no API key.
+        SetupError: it would listen beyond loopback and there is no API key, or an option about
+            the edge is wrong.
     """
     host = app.settings.serve.host
     local = is_loopback(host)
@@ -49,6 +51,7 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
         door=Door(app.store, required=required),
         metrics=Metrics(),
         load=Load(),
+        edge=Edge(app, keyed=required),
         tracing=open_tracing(),
     )
     server = Starlette(
@@ -106,14 +109,16 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
         live.metrics.batch("questions", size.num_items, size.weight, size.waiting)
 
     live.app.work.listen(count)
-    lag = asyncio.create_task(watch_loop_lag(live.metrics))
+    tasks = [asyncio.create_task(watch_loop_lag(live.metrics))]
     try:
         async with live.app.working(paths):
             live.app.questions.watch(batched)
+            tasks.append(asyncio.create_task(live.edge.keep_told()))
             yield
     finally:
-        lag.cancel()
-        await asyncio.gather(lag, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         live.app.work.unlisten(count)
         if live.tracing is not None:
             await asyncio.to_thread(live.tracing.close)

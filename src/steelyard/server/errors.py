@@ -21,6 +21,8 @@ from steelyard.core.errors import (
 
 log = logging.getLogger(__name__)
 
+NO_STORE = {"Cache-Control": "no-store"}  # an error is nobody's to keep
+
 STATUS_BY_CODE = {
     "unauthorized": 401,
     "body_too_large": 413,
@@ -70,7 +72,9 @@ async def on_steelyard_error(request: Request, error: Exception) -> Response:
     if status >= 500:
         log.error("request_failed path=%s code=%s reason=%s", request.url.path, error.code, error)
     retry_after_s = getattr(error, "retry_after_s", None)
-    headers = {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
+    headers = dict(NO_STORE)
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(retry_after_s))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_json(error.code, error.message, retry_after_s), status, headers)
@@ -80,7 +84,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTP_CODES.get(error.status_code, "bad_request")
     message = f"{request.method} {request.url.path}: {error.detail}"
-    headers = dict(error.headers or {})
+    headers = NO_STORE | dict(error.headers or {})
     return JSONResponse(error_json(code, message), error.status_code, headers)
 
 
@@ -88,4 +92,4 @@ async def on_bug(request: Request, error: Exception) -> Response:
     """Anything unexpected: the traceback goes to the log, one line to the caller."""
     log.error("bug path=%s", request.url.path, exc_info=error)
     message = f"{type(error).__name__} inside the server; its log has the details"
-    return JSONResponse(error_json("internal", message), 500)
+    return JSONResponse(error_json("internal", message), 500, NO_STORE)

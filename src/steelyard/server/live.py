@@ -7,6 +7,7 @@ from starlette.requests import Request
 from steelyard.app import App
 from steelyard.server.admission import Load
 from steelyard.server.auth import Door
+from steelyard.server.freshness import Edge
 from steelyard.server.metrics import Metrics
 from steelyard.server.tracing import Tracing
 
@@ -17,6 +18,7 @@ class Live:
     door: Door
     metrics: Metrics
     load: Load
+    edge: Edge
     tracing: Tracing | None = None
 
 

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.server import documents, openai_api, operations, questions, rerank
+from steelyard.server import documents, edge, openai_api, operations, questions, rerank
 from steelyard.server.bodies import (
     ChatBody,
     DocumentBody,
@@ -43,6 +43,7 @@ class Endpoint:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/query", questions.query, QueryBody),
+    Endpoint("GET", "/v1/query", edge.ask, parameters=edge.PARAMETERS),
     Endpoint("POST", "/v1/search", questions.search, SearchBody),
     Endpoint("POST", "/v1/feedback", questions.feedback, FeedbackBody),
     Endpoint(

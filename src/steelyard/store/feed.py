@@ -12,6 +12,7 @@ from steelyard.core.protocols import Change, IndexRows
 from steelyard.infra.sqlite import Database
 from steelyard.store.codec import load_heading
 from steelyard.store.matching import expand_ranges
+from steelyard.store.records import Span
 from steelyard.store.schema import Clock
 
 KEPT_CHANGES = 200_000
@@ -23,6 +24,12 @@ FROM json_each(?) AS asked
 CROSS JOIN chunks AS c ON c.chunk_id = asked.value
 CROSS JOIN documents AS d ON d.key = c.document
 CROSS JOIN embeddings AS e ON e.key = c.embedding
+"""
+_SPANS = "SELECT collection, id, first_chunk, num_chunks FROM documents WHERE num_chunks > 0"
+_SPANS_OF = """
+SELECT DISTINCT d.collection, d.id, d.first_chunk, d.num_chunks FROM json_each(?) AS asked
+CROSS JOIN chunks AS c ON c.chunk_id = asked.value
+CROSS JOIN documents AS d ON d.key = c.document
 """
 
 
@@ -76,6 +83,18 @@ class Feed:
             texts=[embedded_text(title, heading, text) for _, _, title, heading, text, _ in found],
             vectors=np.frombuffer(b"".join(row[5] for row in found), np.float16).reshape(-1, dim),
         )
+
+    def spans(self, chunk_ids: Sequence[int] | None = None) -> list[Span]:
+        """Return the documents that these live chunks belong to, or all, by their chunks."""
+        with self._database.snapshot() as connection:
+            if chunk_ids is None:
+                rows = connection.execute(_SPANS).fetchall()
+            else:
+                rows = []
+                for batch in _batches(chunk_ids):
+                    rows += connection.execute(_SPANS_OF, (json.dumps(batch),))
+        found = dict.fromkeys(Span(*row) for row in rows)
+        return sorted(found, key=lambda span: span.first_chunk)
 
     def record(
         self,

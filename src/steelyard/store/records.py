@@ -106,6 +106,16 @@ class DocumentPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A served document's chunks, which are numbered in one piece."""
+
+    collection: str
+    id: str
+    first_chunk: int
+    num_chunks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Totals of the home. `documents` counts those served; `by_state` counts every one."""
 

@@ -55,6 +55,7 @@ class Store:
         self.changes = feed.changes
         self.live_chunk_ids = feed.live_chunk_ids
         self.rows = feed.rows
+        self.spans = feed.spans
 
         embeddings = Embeddings(database)
         self.embedder = embeddings.embedder
