@@ -32,13 +32,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write_result(name: str, result: Mapping[str, Any]) -> Path:
+def write_result(name: str, result: Mapping[str, Any], *, quiet: bool = False) -> Path:
     """Write bench/out/NAME.json with the machine beside the result, and print it."""
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{name}.json"
     text = json.dumps({"machine": machine(), **result}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+    if not quiet:
+        sys.stdout.write(text + "\n")
     return path
 
 

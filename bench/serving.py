@@ -8,17 +8,11 @@ model; they are measured in turns, never at once. Writes bench/out/serving.json.
 """
 
 import argparse
-import asyncio
 import json
-import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
-import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,13 +20,12 @@ from typing import Any
 
 import data
 import numpy as np
-from load import run_load
-from machine import OUT, rss_mb, write_result
+from machine import OUT, write_result
+from servers import Server, free_port, row, steelyard
 
-from steelyard.embed import EmbedOptions
-from steelyard.embed.bert import BertEmbedder
 from steelyard.infra.models import find_model
 
+PEERS = Path(__file__).parent / "peers"
 HOME = OUT / "serving-home"
 PAGES = OUT / "serving-pages"
 NUM_CHUNKS = 16_000
@@ -41,70 +34,15 @@ WHOLE = ("--set", "chunk.max_tokens=256")  # a window of 800 characters stays on
 PEER_SAMPLE = 400
 
 
-class Server:
-    """A server process and what it took to start it."""
-
-    def __init__(self, command: Sequence[str], port: int) -> None:
-        self.port = port
-        started = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        while True:
-            try:
-                self.post("/v1/search", {"query": "list comprehension", "k": 10})
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    raise SystemExit(f"{command[0]} ended with {self.process.returncode}") from None
-                time.sleep(0.01)
-        self.start_s = time.perf_counter() - started
-
-    def post(self, path: str, body: object, *, method: str = "POST") -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=300) as response:
-            found: dict[str, Any] = json.load(response)
-            return found
-
-    def rest_mb(self) -> float:
-        time.sleep(5)
-        return rss_mb(self.process.pid)
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-def steelyard(*words: str) -> list[str]:
-    return [sys.executable, "-m", "steelyard", *words]
-
-
 def searches(server: Server, questions: Sequence[str], num: int) -> dict[str, Any]:
     bodies = [{"query": question, "k": 10} for question in questions]
-    asyncio.run(run_load(server.port, "/v1/search", bodies, num_clients=2, num_requests=60))
-    rows = {}
-    for clients in (1, 8, 32):
-        load = asyncio.run(
-            run_load(server.port, "/v1/search", bodies, num_clients=clients, num_requests=num)
+    server.load(server.path, bodies, clients=2, num=60)  # warm
+    return {
+        str(clients): row(
+            server.load(server.path, bodies, clients=clients, num=num), clients=clients
         )
-        rows[str(clients)] = load.row()
-    return rows
+        for clients in (1, 8, 32)
+    }
 
 
 def our_stages(server: Server, questions: Sequence[str]) -> dict[str, float]:
@@ -128,15 +66,15 @@ def rows() -> list[dict[str, str]]:
 
 def same_chunks() -> Path:
     path = OUT / "serving-chunks.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
+    path.write_text("".join(json.dumps(chunk) + "\n" for chunk in rows()), encoding="utf-8")
     return path
 
 
 def write_pages(folder: Path, chunks: Sequence[dict[str, str]]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for number, row in enumerate(chunks):
-        (folder / f"{number:05}.txt").write_text(row["text"], encoding="utf-8")
+    for number, chunk in enumerate(chunks):
+        (folder / f"{number:05}.txt").write_text(chunk["text"], encoding="utf-8")
 
 
 def ingest(folder: Path, home: Path) -> float:
@@ -212,40 +150,48 @@ def measure_ours(questions: Sequence[str], *, num: int) -> dict[str, Any]:
         server.stop()
 
 
-def peer_vectors(chunks: Path) -> Path:
-    """Return the chunks' vectors, so that the peer need not embed for a quarter of an hour."""
+def peer_vectors(python: str, chunks: Path, model: str) -> Path:
+    """Return the chunks' vectors by the peer's encoder, made once."""
     path = OUT / "serving-chunks.npy"
-    lines = chunks.read_text(encoding="utf-8").splitlines()
-    if not path.exists() or len(np.load(path, mmap_mode="r")) != len(lines):
-        embedder = BertEmbedder(EmbedOptions())
-        vectors = embedder.embed_passages([json.loads(line)["text"] for line in lines])
-        np.save(path, vectors.astype(np.float16))
+    num = len(chunks.read_text(encoding="utf-8").splitlines())
+    if not path.exists() or len(np.load(path, mmap_mode="r")) != num:
+        script = str(PEERS / "embed_chunks.py")
+        subprocess.run([python, script, model, str(chunks), str(path)], check=True)
     return path
+
+
+def encoder_rate(python: str, chunks: Path, model: str) -> float:
+    """Return chunks/s of the peer's encoder over a sample, as it would ingest them."""
+    sample, out = OUT / "serving-sample.jsonl", OUT / "serving-sample.npy"
+    lines = chunks.read_text(encoding="utf-8").splitlines()[:PEER_SAMPLE]
+    sample.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    script = str(PEERS / "embed_chunks.py")
+    command = [python, script, model, str(sample), str(out), "--rate"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
 
 
 def measure_peer(python: str, questions: Sequence[str], *, num: int) -> dict[str, Any]:
     port = free_port()
     model = str(find_model("all-MiniLM-L6-v2"))
-    script = str(Path(__file__).parent / "peers" / "parts_server.py")
     chunks = same_chunks()
-    command = [python, script, model, str(chunks), str(port), str(peer_vectors(chunks))]
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    server = Server(command, port)
+    rate = encoder_rate(python, chunks, model)
+    script = str(PEERS / "parts_server.py")
+    vectors = str(peer_vectors(python, chunks, model))
+    command = [python, script, model, str(chunks), vectors, str(port), "http://127.0.0.1:9/v1"]
+    env = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    server = Server(command, port, path="/search", env=env)
     try:
-        assert server.process.stdout is not None
-        sample = json.loads(server.process.stdout.readline())
-        # The sample that measures its ingestion is part of its start: take that time off.
-        start_s = server.start_s - PEER_SAMPLE / sample["chunks_per_s"]
         updates = []
         for _ in range(5):
             word = "q" + uuid.uuid4().hex[:12]
             started = time.perf_counter()
-            row = {"id": word, "text": f"The code word is {word} today."}
-            server.post("/chunks", [row], method="PUT")
+            edit = {"id": word, "text": f"The code word is {word} today."}
+            server.post("/chunks", [edit], method="PUT")
             updates.append(time.perf_counter() - started)
         return {
-            "chunks_per_s": round(sample["chunks_per_s"], 1),
-            "start_to_first_answer_s": round(start_s, 2),
+            "chunks_per_s": round(rate, 1),
+            "start_to_first_answer_s": round(server.start_s, 2),
             "rest_mb": round(server.rest_mb()),
             "edit_to_searchable_p50_s": round(statistics.median(updates), 3),
             "search": searches(server, questions, num),
