@@ -4,6 +4,7 @@ The options themselves live beside the code that uses them; this file only gathe
 """
 
 import os
+import re
 import tomllib
 import types
 import typing
@@ -19,6 +20,7 @@ from steelyard.core.errors import SetupError
 from steelyard.embed import EmbedOptions
 from steelyard.generate import LlmOptions
 from steelyard.index import IndexOptions
+from steelyard.infra.files import explained, write_atomic
 from steelyard.parse import ParseOptions
 from steelyard.rerank import RerankOptions
 from steelyard.retrieve import ContextOptions, RetrieveOptions
@@ -132,6 +134,38 @@ def load_settings(
     return Loaded(settings, origins)
 
 
+def save_option(home: Path, key: str, value: int | float | bool) -> Path:
+    """Write one option into the home's settings file, keep all else as it is; return the file.
+
+    Raises:
+        SetupError: the file cannot be read or written, or is written in a way that we do not
+            edit; says which line to write by hand.
+    """
+    path = home / FILE_NAME
+    before = _from_file(path)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    group, name = key.split(".", 1)
+    line = f"{name} = {str(value).lower()}"
+    table = re.search(rf"^\[{group}\][^\n]*\n?(?:(?!^\s*\[).*\n?)*", text, re.MULTILINE)
+    if table is None:
+        after = f"{text.rstrip()}\n\n[{group}]\n{line}\n".lstrip()
+    else:
+        body = table.group().rstrip("\n")
+        changed, num_changed = re.subn(rf"^\s*{name}\s*=.*$", line, body, flags=re.MULTILINE)
+        body = changed if num_changed else f"{body}\n{line}"
+        after = text[: table.start()] + body + "\n" + text[table.end() :]
+    try:
+        kept = _flat_tables(tomllib.loads(after)) == before | {key: value}
+    except tomllib.TOMLDecodeError:
+        kept = False
+    if not kept:
+        raise SetupError(f"{path} is written too freely to edit; write `{line}` under [{group}]")
+    home.mkdir(parents=True, exist_ok=True)
+    with explained(path):
+        write_atomic(path, after.encode())
+    return path
+
+
 def option_types() -> dict[str, Any]:
     """Return dotted key → type of every option."""
     kinds: dict[str, Any] = {}
@@ -149,6 +183,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise SetupError(f"{path} cannot be read: {error}; repair or remove the file") from error
+    return _flat_tables(tables)
+
+
+def _flat_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for group, table in tables.items():
         if isinstance(table, dict):

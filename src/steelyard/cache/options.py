@@ -10,13 +10,13 @@ class CacheOptions:
     """Which finished answers are kept and served again.
 
     `mode`: `on` serves equal questions and questions that mean the same, `exact` only equal
-    ones, `off` none. `threshold` is the least cosine of two questions that may mean the same;
-    `steelyard cache tune` sets it by a measured share of wrong hits. `url` names a Redis or
-    Valkey that replicas share (extra `redis`).
+    ones, `off` none. `threshold` is the least cosine of two questions that may mean the same
+    (docs/why/cache.md); `steelyard cache tune` sets it by measured wrong hits. `url` names a
+    Redis or Valkey that replicas share (extra `redis`).
     """
 
     mode: str = "on"
-    threshold: float = 0.95
+    threshold: float = 0.8
     max_entries: int = 10_000
     max_mb: int = 256
     ttl_s: float = 3600.0

@@ -119,6 +119,8 @@ def _is_passive(texts: Sequence[str]) -> bool:
     """Tell whether a form of "be" or "get" comes with a participle in -ed."""
     auxiliary = False
     for text in texts:
+        if text in ("located", "situated"):
+            continue
         if text in ("is", "are", "was", "were", "be", "been", "being", "get", "got", "gets"):
             auxiliary = True
         elif auxiliary and (

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"|(?P<money>[$€£¥])?(?P<sign>(?<![\w)])-)?(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?P<unit>%|°[CF]?|[A-Za-zµμ]+)?"
     r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+|[-‐‑](?=[^\W_])[^\W_]+)*\d*(?:[-.]\d+)*)"
-    r"|(?P<degree>°[CF]?)"
+    r"|(?P<measure>°[CF]?|(?<=\d )%|(?<=\d)-(?=[A-Za-z]{2}))"
     r"|(?P<other>\S)"
 )
 _SEPARATORS = frozenset(",;:.!?()[]{}\"'“”‘’«»…–—`´¿¡|")
@@ -81,7 +81,9 @@ def _tokens_of(match: re.Match[str], *, opens: bool, shouted: bool) -> list[Toke
         return _words(text, opens=opens, shouted=shouted)
     if text == "&":
         return [Token("and", "word")]
-    if kind == "degree":
+    if text == "-" and kind == "measure":  # 2-hour
+        return []
+    if kind == "measure":
         return [Token(text.lower(), "word", written=text)]
     if kind == "other":
         return [Token(text, "mark" if text in _SEPARATORS else "symbol")]
