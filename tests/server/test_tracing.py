@@ -60,12 +60,16 @@ def test_a_question_is_one_tree_with_the_timings_of_its_answer(traced):
     for stage, span in stages.items():
         assert milliseconds(span) == pytest.approx(timings[stage], abs=0.01)
         assert root.start_time <= span.start_time <= span.end_time
-        if stage != "generate":
+        if stage not in ("generate", "cache", "context"):
             assert span.parent.span_id == retrieval.context.span_id
             assert span.end_time <= retrieval.end_time
     assert stages["dense"].start_time >= stages["embed"].end_time
     assert stages["cache"].start_time == root.start_time
-    assert stages["lexical"].start_time == stages["cache"].end_time
+    assert stages["cache"].parent.span_id == root.context.span_id
+    assert stages["cache"].end_time == retrieval.start_time
+    assert stages["lexical"].start_time == retrieval.start_time
+    assert stages["context"].parent.span_id == root.context.span_id
+    assert stages["context"].start_time >= retrieval.end_time
     assert len({span.context.trace_id for span in spans()}) == 1
 
 
@@ -95,8 +99,7 @@ def test_no_span_holds_a_question_or_a_documents_text(traced):
     client.post("/v1/search", json={"query": QUESTION})
     for span in spans():
         told = f"{span.name} {dict(span.attributes)} {span.events}"
-        assert "paid" not in told
-        assert "28" not in told.replace(str(span.attributes.get("gen_ai.response.id")), "")
+        assert not [word for word in ("paid", "leave", "Leave", "Everyone", "year") if word in told]
 
 
 def test_a_trace_goes_on_where_the_caller_began_it(traced):
@@ -158,6 +161,12 @@ def test_stages_are_placed_in_the_order_in_which_they_run():
         "fuse": (5.0, 1.0),
         "fetch": (6.0, 2.0),
     }
+    whole = {"cache": 1.5} | timings | {"search": 12.0, "context": 0.5}
+    placed = {one.stage: (one.start_ms, one.ms) for one in place_stages(whole)}
+    assert placed["cache"] == (0.0, 1.5)
+    assert placed["lexical"] == (1.5, 5.0)
+    assert placed["fetch"] == (7.5, 2.0)
+    assert placed["context"] == (13.5, 0.5)  # after the search's own measure
     assert place_stages({"total": 3.0, "generate": 1.0}) == []
 
 

@@ -27,16 +27,9 @@ SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 WEIGHT_BUCKETS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 STAGES = (
-    "embed",
-    "dense",
-    "lexical",
-    "fuse",
-    "fetch",
-    "search",
-    "first_token",
-    "generate",
-    "total",
-)
+    "cache", "embed", "dense", "lexical", "fuse", "fetch", "rerank", "search", "context",
+    "first_token", "generate", "total",
+)  # fmt: skip
 MAX_STAGES, MAX_PARTS = 40, 24
 CACHE = ("off", "miss", "exact", "semantic")
 OUTCOMES = ("answered", "not_in_documents", "error")

@@ -7,7 +7,7 @@ from time import time_ns
 from starlette.requests import Request
 
 from steelyard.core.chat import Answer
-from steelyard.core.errors import InputError, SteelyardError
+from steelyard.core.errors import InputError, Overloaded, SteelyardError
 from steelyard.core.ranking import Query, SearchResult
 from steelyard.server.live import Live, live
 from steelyard.server.tracing import Asked
@@ -45,7 +45,7 @@ def failures(request: Request, asked: Query) -> Iterator[None]:
     try:
         yield
     except SteelyardError as error:
-        if not isinstance(error, InputError):
+        if not isinstance(error, InputError | Overloaded):  # turned away is no failure
             failed(request, asked, error.code)
         raise
 

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 FIRST = ("embed", "dense", "lexical")  # the legs of a search, which run beside each other
-CACHE = "cache"  # looked up before them
-NO_STAGES = frozenset({CACHE, *FIRST, "search", "first_token", "generate", "total"})
+AROUND = frozenset({"cache", "context"})  # before and after the search
+NO_STAGES = frozenset({*FIRST, *AROUND, "search", "first_token", "generate", "total"})
 PROVIDER = "steelyard"
 
 
@@ -39,22 +39,24 @@ class Placed:
 
 
 def place_stages(timings_ms: Mapping[str, float]) -> list[Placed]:
-    """Return the stages of a search with their starts, which follow from the known order:
-    the cache; embed then dense, beside lexical; then each of the others after the one before."""
+    """Return the stages before generation with their starts, which follow from the known order:
+    the cache; embed then dense, beside lexical; each of the others; the context."""
     placed = []
-    begun_ms = timings_ms.get(CACHE, 0.0)
-    if CACHE in timings_ms:
-        placed.append(Placed(CACHE, 0.0, begun_ms))
-    dense_ms = begun_ms + timings_ms.get("embed", 0.0)
+    begin_ms = timings_ms.get("cache", 0.0)
+    if "cache" in timings_ms:
+        placed.append(Placed("cache", 0.0, begin_ms))
     for stage in FIRST:
         if stage in timings_ms:
-            start_ms = dense_ms if stage == "dense" else begun_ms
-            placed.append(Placed(stage, start_ms, timings_ms[stage]))
+            after_ms = timings_ms.get("embed", 0.0) if stage == "dense" else 0.0
+            placed.append(Placed(stage, begin_ms + after_ms, timings_ms[stage]))
     at = max((one.start_ms + one.ms for one in placed), default=0.0)
     for stage, ms in timings_ms.items():
         if stage not in NO_STAGES:
             placed.append(Placed(stage, at, ms))
             at += ms
+    if "context" in timings_ms:
+        at = max(at, begin_ms + timings_ms.get("search", 0.0))
+        placed.append(Placed("context", at, timings_ms["context"]))
     return placed
 
 
@@ -93,7 +95,7 @@ class Tracing:
             }
         )
         parent = self._parent(root)
-        self._retrieval(timings_ms, asked, parent, started_ns)
+        self._before_generation(timings_ms, asked, parent, started_ns)
         if "generate" in timings_ms:
             self._generation(answer, asked, parent, ended_ns)
         root.end(ended_ns)
@@ -104,7 +106,7 @@ class Tracing:
         root.set_attributes(_of_search(result.snapshot, result.degraded))
         timings_ms = dict(result.timings_ms)
         timings_ms["search"] = timings_ms.pop("total", 0.0)
-        self._retrieval(timings_ms, asked, self._parent(root), started_ns)
+        self._before_generation(timings_ms, asked, self._parent(root), started_ns)
         root.end(ended_ns)
 
     def failed(self, code: str, asked: Asked, *, started_ns: int, ended_ns: int) -> None:
@@ -119,39 +121,49 @@ class Tracing:
         """Send what is left and stop; blocking, for seconds if nobody takes it."""
         self._provider.shutdown()
 
-    def _retrieval(
+    def _before_generation(
         self, timings_ms: Mapping[str, float], asked: Asked, parent: "Context", started_ns: int
     ) -> None:
         stages = place_stages(timings_ms)
-        if not stages:
+        inside = [one for one in stages if one.stage not in AROUND]
+        for one in stages:
+            if one.stage in AROUND:
+                self._stage(one, asked, parent, started_ns)
+        if not inside:
             return
         collection = asked.query.collection
+        begin_ms = timings_ms.get("cache", 0.0)
         span = self._tracer.start_span(
-            f"retrieval {collection}", context=parent, start_time=started_ns,
+            f"retrieval {collection}",
+            context=parent,
+            start_time=started_ns + _ns(begin_ms),
             attributes={
                 "gen_ai.operation.name": "retrieval",
                 "gen_ai.provider.name": PROVIDER,
                 "gen_ai.data_source.id": collection,
                 "gen_ai.request.top_k": float(asked.query.k),
             },
-        )  # fmt: skip
-        inside = self._parent(span)
-        for one in stages:
-            begun_ns = started_ns + _ns(one.start_ms)
-            name, attributes = one.stage, {"steelyard.stage": one.stage}
-            if one.stage == "embed":
-                name = f"embeddings {asked.embedder}"
-                attributes |= {
-                    "gen_ai.operation.name": "embeddings",
-                    "gen_ai.provider.name": PROVIDER,
-                    "gen_ai.request.model": asked.embedder,
-                }
-            child = self._tracer.start_span(
-                name, context=inside, start_time=begun_ns, attributes=attributes
-            )
-            child.end(begun_ns + _ns(one.ms))
-        last_ms = max(one.start_ms + one.ms for one in stages)
-        span.end(started_ns + _ns(max(timings_ms.get("search", 0.0), last_ms)))
+        )
+        context = self._parent(span)
+        for one in inside:
+            self._stage(one, asked, context, started_ns)
+        last_ms = max(one.start_ms + one.ms for one in inside)
+        span.end(started_ns + _ns(max(begin_ms + timings_ms.get("search", 0.0), last_ms)))
+
+    def _stage(self, one: Placed, asked: Asked, parent: "Context", started_ns: int) -> None:
+        name, attributes = one.stage, {"steelyard.stage": one.stage}
+        if one.stage == "embed":
+            name = f"embeddings {asked.embedder}"
+            attributes |= {
+                "gen_ai.operation.name": "embeddings",
+                "gen_ai.provider.name": PROVIDER,
+                "gen_ai.request.model": asked.embedder,
+            }
+        begun_ns = started_ns + _ns(one.start_ms)
+        span = self._tracer.start_span(
+            name, context=parent, start_time=begun_ns, attributes=attributes
+        )
+        span.end(begun_ns + _ns(one.ms))
 
     def _generation(self, answer: Answer, asked: Asked, parent: "Context", ended_ns: int) -> None:
         timings_ms, usage = answer.usage.timings_ms, answer.usage

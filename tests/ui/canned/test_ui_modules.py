@@ -205,6 +205,15 @@ def test_stages_run_beside_each_other_and_unclaimed_time_is_told(run):
     assert placed["other"] == 50 - 12 - 30
     placed = run("waterfall", "(m, t) => m.placeStages(t)", timings | {"search": 15})
     assert (placed["ready"], placed["idle"], placed["other"]) == (15, 3, 5)
+    whole = {"cache": 2, **timings, "search": 15, "context": 1}
+    placed = run("waterfall", "(m, t) => m.placeStages(t)", whole)
+    starts = {bar["stage"]: bar["start"] for bar in placed["bars"]}
+    assert (starts["cache"], starts["embed"], starts["dense"], starts["fuse"]) == (0, 2, 4, 7)
+    assert (starts["context"], placed["ready"]) == (17, 18)
+    assert (placed["idleFrom"], placed["idle"]) == (14, 3)
+    hit = {"cache": 0.8, "first_token": 0.9, "total": 0.9}
+    placed = run("waterfall", "(m, t) => m.placeStages(t)", hit)
+    assert (placed["ready"], placed["total"]) == (0.8, 0.9)
     assert run("waterfall", "(m) => m.placeStages({})", 0)["total"] is None
 
 

@@ -8,7 +8,7 @@ import { STAGE_NAMES, waterfall } from "./waterfall.js";
 
 const POLL_MS = 2000;
 const KEPT = 60; // readings in a sparkline: two minutes
-const ORDER = ["embed", "dense", "lexical", "fuse", "fetch", "rerank", "context", "search", "first_token", "generate", "total"];
+const ORDER = ["cache", "embed", "dense", "lexical", "fuse", "fetch", "rerank", "search", "context", "first_token", "generate", "total"];
 const CACHE = [["exact", "same question before"], ["semantic", "same meaning before"], ["miss", "not in the cache"], ["off", "cache off"]];
 const SPANS = [[60, "the last minute"], [300, "the last 5 minutes"]];
 
@@ -112,7 +112,7 @@ function makeParts(root) {
 const spanName = (span) => SPANS.find(([seconds]) => seconds === Number(span.value))[1];
 
 function inOrder(stages) {
-  const rank = (stage) => (ORDER.includes(stage) ? ORDER.indexOf(stage) : ORDER.indexOf("context") + 0.5);
+  const rank = (stage) => (ORDER.includes(stage) ? ORDER.indexOf(stage) : ORDER.indexOf("rerank") + 0.5);
   return [...stages].sort((a, b) => rank(a.stage) - rank(b.stage));
 }
 
