@@ -64,8 +64,14 @@ class Work:
         return monotonic() - first.since if first else 0.0
 
     def add(self, jobs: Sequence[Pending], *, urgent: bool = False) -> None:
-        """Queue submissions; urgent ones (an edited file, an upload) pass a long backlog."""
+        """Queue submissions; urgent ones (an edited file, an upload) pass a long backlog.
+
+        One that is open already is passed over: what is submitted while a home resumes is found
+        twice, and whoever waits for it waits for the first.
+        """
         for job in jobs:
+            if job.ticket in self._open:
+                continue
             self.num_submitted += 1
             self._open[job.ticket] = _Open()
             self._queue.put_nowait((0 if urgent else 1, next(self._order), job))
