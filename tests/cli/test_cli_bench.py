@@ -113,10 +113,12 @@ def test_a_home_is_served_and_measured_in_every_way(folder):
         assert trial["answered"] == (5 if trial["pass"] == "cold" else 6)
         assert not trial["errors"]
         assert trial["client"]["first_token"]["p50"] <= trial["client"]["total"]["p50"]
-        assert {"embed", "dense", "lexical", "fuse", "total"} <= set(trial["stages"])
-    assert [list(t["stages"]) for t in report["trials"][::4]] == [
-        list(report["trials"][0]["stages"])
-    ] * 2
+        assert "total" in trial["stages"]
+        if (trial["cache"], trial["pass"]) == ("off", "cold"):
+            assert {"embed", "dense", "lexical", "fuse"} <= set(trial["stages"])
+        if trial["cache"] == "off":
+            assert set(trial["cache_outcomes"]) == {"bypass"}
+    assert report["trials"][3]["cache_outcomes"] == {"exact": 6}
     page = (folder / "page.html").read_text(encoding="utf-8")
     assert page.count("<svg") >= 9
     assert _loads_nothing(page)
@@ -189,6 +191,30 @@ def test_an_interrupt_reports_what_was_measured(folder, serve):
     assert report["interrupted"]
     assert report["trials"][0]["answered"] == 20
     assert 1 <= report["trials"][1]["answered"] < 9999
+
+
+def test_a_stopped_bench_leaves_no_server_behind(folder):
+    (folder / "page.md").write_text("# Rules\n\nForm 7 is signed twice.\n")
+    assert run("ingest", "page.md", cwd=folder).returncode == 0
+    bench = subprocess.Popen(
+        [*STEELYARD, "bench", "-q", "questions.txt", "--seconds", "60", "--requests", "99999"],
+        cwd=folder, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (servers := _children(bench.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    bench.terminate()
+    _, err = bench.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert servers
+    assert not [pid for pid in servers if Path(f"/proc/{pid}").exists()]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 @pytest.mark.parametrize(

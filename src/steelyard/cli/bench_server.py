@@ -42,9 +42,11 @@ def serving_home(
         text=True,
         start_new_session=True,  # Ctrl-C is for us: the server is told when all is written
     )
+    before = signal.signal(signal.SIGTERM, _leave)  # `timeout` and its like: stop the server too
     try:
         yield _address(server)
     finally:
+        signal.signal(signal.SIGTERM, before)
         server.send_signal(signal.SIGTERM)
         try:
             server.wait(STOP_S)
@@ -53,6 +55,10 @@ def serving_home(
             server.wait()
         assert server.stdout is not None
         server.stdout.close()
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _address(server: "subprocess.Popen[str]") -> str:
