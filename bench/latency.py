@@ -17,10 +17,10 @@ from typing import Any
 
 import data
 from machine import write_result
-from rerank import make_model
 from servers import MockModel, Server, free_port, row, steelyard
 from serving import HOME, PAGES, WHOLE, ingest, rows, write_pages
 
+from rerank import make_model
 from steelyard.loadtest import Load, Measured, measure, request_bytes, target_of
 
 TTFT_MS = 50.0
@@ -99,7 +99,7 @@ def hits(llm: str, num: int) -> dict[str, Any]:
         ]
         send(server, "/v1/query", exact, clients=4)
         for name, bodies in (("exact", exact), ("semantic", same)):
-            samples = [s for s in send(server, "/v1/query", bodies, clients=1).samples]
+            samples = list(send(server, "/v1/query", bodies, clients=1).samples)
             of_kind = sorted(s.timings_ms["total"] for s in samples if s.cache == name)
             client = sorted(s.total_ms for s in samples if s.cache == name)
             if not of_kind:

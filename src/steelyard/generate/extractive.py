@@ -13,7 +13,7 @@ from steelyard.generate.choose import ChooseOptions, choose
 from steelyard.generate.prompt import REFUSAL
 from steelyard.infra.concurrent import compute
 
-_MAX_REMEMBERED = 8192  # sentence vectors: 12 MB at 384 dimensions
+_MAX_REMEMBERED = 2048  # sentence vectors: 4 MB at 384 dimensions
 _FOREIGN_MARK = re.compile(r"\s?[\[【]\s*\^?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*[\]】](?!\()")
 _LIST_BREAK = re.compile(r"\s*\n\s*(?=(?:[-*+•▪◦‣–.]|\d{1,3}[.)]|[a-z][.)])\s)")
 _LINE = re.compile(r"\||[-*+•>]\s|\d{1,3}[.)]\s|```")

@@ -13,7 +13,7 @@ from steelyard.infra.concurrent import compute
 
 R = TypeVar("R")
 
-MAX_REMEMBERED = 4096  # 6 MB at 384 dimensions
+MAX_REMEMBERED = 1024  # 2 MB at 384 dimensions, which a server soon reaches: it grows no more
 LANES = 2  # runs at once: more only share the same cores
 MAX_BATCH_TOKENS = 128
 CHARACTERS_PER_TOKEN = 4

@@ -51,7 +51,7 @@ class Reading:
         return tuple(item for phrase in self.phrases for item in phrase.items)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=1024)
 def read(question: str) -> Reading:
     """Read a question; any text is one."""
     tokens = tokenise(question)
