@@ -16,6 +16,7 @@ def make_chunk(
     start: int = 0,
     heading: tuple[str, ...] = (),
     collection: str = "default",
+    num_tokens: int = 0,
 ) -> StoredChunk:
     return StoredChunk(
         chunk_id=chunk_id,
@@ -30,6 +31,7 @@ def make_chunk(
         page=None,
         updated_at=0.0,
         metadata={},
+        num_tokens=num_tokens,
     )
 
 

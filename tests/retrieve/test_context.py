@@ -26,11 +26,15 @@ def build(
     *,
     options: ContextOptions = AS_FOUND,
     truth: Truth | None = None,
+    tokenizer: WordTokenizer | None = None,
     stable_order: bool = False,
 ) -> Context:
     with ThreadPoolExecutor(1) as pool:
         builder = ContextBuilder(
-            reader=truth or Truth([]), tokenizer=WordTokenizer(), pool=pool, options=options
+            reader=truth or Truth([]),
+            tokenizer=tokenizer or WordTokenizer(),
+            pool=pool,
+            options=options,
         )
         query = Query(question, PUBLIC)
         return asyncio.run(builder.build(query, found, stable_order=stable_order))
@@ -98,6 +102,20 @@ def test_options_that_make_no_sense_are_refused(options, named):
         ContextOptions(**options)
 
 
+def test_tokens_counted_at_ingestion_are_not_counted_again():
+    class Once(WordTokenizer):
+        def count(self, texts):
+            assert texts == ["Handbook > Leave\n"]
+            return super().count(texts)
+
+        def offsets(self, text):
+            raise AssertionError("not needed")
+
+    chunk = make_chunk("One two three.", title="Handbook", heading=("Leave",), num_tokens=7)
+    found = ranked(chunk, replace(chunk, document_id="e", text="Four five.", num_tokens=6))
+    assert build("?", found, tokenizer=Once()).num_tokens == 4 + 3
+
+
 DUPLICATES = replace(AS_FOUND, drop_duplicates=True)
 LEAVE = (
     "Every employee has 28 days of paid leave a year, and the days that are left at the end of "
@@ -146,39 +164,59 @@ def test_a_word_of_the_question_in_the_title_alone_is_kept():
 TRIM = replace(AS_FOUND, trim=True)
 
 
-def test_a_passage_is_cut_to_the_sentences_around_what_is_asked():
+FIRST = make_chunk("The best passage stays. Whole as it is. All of it. Really all.", chunk_id=9)
+
+
+def cut(question: str, text: str, **details) -> str:
+    """Return what is left of a text behind another one."""
+    context = build(question, ranked(FIRST, make_chunk(text, **details)), options=TRIM)
+    assert context.passages[0].text == FIRST.text
+    return context.passages[1].text
+
+
+def test_a_passage_ends_one_sentence_behind_the_last_that_is_about_the_question():
     text = (
-        "The office is in Bergen. It has a roof. Doors open at 8. "
-        "The canteen serves lunch from noon. Soup is free. Ask the cook. Bring a bowl."
+        "The office is in Bergen. The canteen serves lunch from noon. Soup is free. "
+        "Ask the cook. Bring a bowl."
     )
-    chunk = make_chunk(text, start=50)
-    context = build("When does the canteen serve lunch?", ranked(chunk), options=TRIM)
-    (passage,) = context.passages
-    assert passage.text == "Doors open at 8. The canteen serves lunch from noon. Soup is free."
-    assert text[passage.start - 50 : passage.end - 50] == passage.text
-    assert context.num_tokens + context.saved_tokens == build("?", ranked(chunk)).num_tokens
+    kept = "The office is in Bergen. The canteen serves lunch from noon. Soup is free."
+    assert cut("When does the canteen serve lunch?", text, start=50) == kept
+    context = build("Is lunch served?", ranked(FIRST, make_chunk(text, start=50)), options=TRIM)
+    assert (context.passages[1].start, context.passages[1].end) == (50, 50 + len(kept))
+    assert context.saved_tokens == 8  # four words and their full stop, twice
 
 
-def test_a_passage_without_a_word_of_the_question_stays_whole():
+def test_a_passage_that_shares_no_word_with_the_question_stays_whole():
     text = "One thing. Two things. Three things. Four things."
-    assert texts(build("Wherefore?", ranked(make_chunk(text)), options=TRIM)) == [text]
+    assert cut("Wherefore?", text) == text
 
 
-def test_words_of_the_heading_do_not_choose_sentences():
-    text = "Leave is paid. It is long. It is good. Sick notes go to the office. More. Again."
-    found = ranked(make_chunk(text, heading=("Leave",)))
-    context = build("Where do sick notes for leave go?", found, options=TRIM)
-    assert texts(context) == ["It is good. Sick notes go to the office. More."]
+def test_words_of_the_heading_do_not_tell_sentences_apart():
+    text = "Sick notes go to the office. Fine. Good. Leave is paid. More. Again."
+    assert cut("Where do sick notes go?", text) == "Sick notes go to the office. Fine."
+    assert cut("Do sick notes for leave go?", text) == text[:-7]
+    under = cut("Do sick notes for leave go?", text, heading=("Leave",))
+    assert under == "Sick notes go to the office. Fine."
 
 
-def test_a_row_keeps_the_names_of_its_columns_and_an_item_its_lead():
-    rows = "\n".join(f"| grade{i} | {i} months |" for i in range(9))
-    table = f"Before. Long before.\n\n| Grade | Notice |\n| --- | --- |\n{rows}"
-    (text,) = texts(build("And grade7?", ranked(make_chunk(table)), options=TRIM))
-    assert text.startswith("| Grade | Notice |")
-    items = "A word. Another one. You need:\n\n- a pen\n- a hat\n- a permit\n- a dog\n- a cat"
-    (text,) = texts(build("Why a pen?", ranked(make_chunk(items)), options=TRIM))
-    assert text.startswith("You need:")
+def test_what_is_announced_stays_with_its_announcement():
+    text = "Sick notes go to the office. The doctor says so:\nStay in bed. More. Again."
+    kept = "Sick notes go to the office. The doctor says so:\nStay in bed."
+    assert cut("Where do sick notes go?", text) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| Grade | Notice |\n| --- | --- |\n| junior | 1 |\n| senior | 2 |\n| chief | 3 |",
+        "A grade. You need:\n\n- a pen\n- a hat\n- a permit",
+        "A grade. Do this:\n\n1. Sit.\n2. Wait.\n3. Go.",
+        "A grade. So:\n\n```\nrun\n\nstop\n\nrun\n```",
+        "A grade. So.\n\n    run\n\n    stop\n\n    run",
+    ],
+)
+def test_tables_lists_and_code_stay_whole(text):
+    assert cut("Which grade?", text) == text
 
 
 BESIDE = replace(AS_FOUND, neighbours=1)

@@ -112,6 +112,7 @@ def test_fetch_keeps_the_order_asked_and_leaves_out_what_is_gone(shelf):
     assert [c.chunk_id for c in shelf.fetch(asked, query=query)] == [ids[1], ids[0]]
     assert shelf.fetch(np.array(asked), query=query) == shelf.fetch(asked, query=query)
     assert shelf.fetch([], query=query) == []
+    assert {chunk.num_tokens for chunk in shelf.fetch(ids, query=query)} == {3}
 
 
 def test_a_filter_limits_allowed_and_fetch_alike(shelf):

@@ -107,7 +107,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A live chunk as the truth knows it. `chunk_id` is never used again after a change."""
+    """A live chunk as the truth knows it. `chunk_id` is never used again after a change.
+
+    `num_tokens` is that of its `Chunk`, as counted at ingestion; 0: not known.
+    """
 
     chunk_id: int
     document_id: str
@@ -121,6 +124,7 @@ class StoredChunk:
     page: int | None
     updated_at: float
     metadata: Metadata
+    num_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,5 +52,6 @@ def _cut(
     if tokenizer is None:
         end = max(1, len(passage.text) * max_tokens // num_tokens)
     else:
-        _, end = tokenizer.offsets(passage.text)[:max_tokens][-1]
+        spans = tokenizer.offsets(passage.text)[:max_tokens]
+        end = spans[-1][1] if spans else len(passage.text)
     return replace(passage, text=passage.text[:end], end=passage.start + end)

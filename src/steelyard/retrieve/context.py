@@ -14,7 +14,7 @@ from steelyard.core.ranking import FoundChunk, Query
 from steelyard.core.words import content_stems
 from steelyard.infra.concurrent import compute
 from steelyard.retrieve.duplicates import without_duplicates
-from steelyard.retrieve.excerpts import Excerpt, Reader, num_tokens, whole
+from steelyard.retrieve.excerpts import Excerpt, Reader, num_tokens
 from steelyard.retrieve.legs import ChunkReader
 from steelyard.retrieve.neighbours import with_neighbours
 from steelyard.retrieve.trimming import trimmed
@@ -25,14 +25,15 @@ class ContextOptions:
     """What is made of the found chunks before a generator sees them: docs/why/context.md.
 
     `max_tokens` bounds all passages together, in the embedder's tokens. `drop_duplicates`
-    leaves out what a better passage holds, `trim` cuts each to the sentences around what is
-    asked, and the first `neighbours` passages bring what stands beside them where that helps.
+    leaves out what a better passage says already. The first `neighbours` passages bring what
+    stands beside them in their document, where that has words of the question that they lack.
+    `trim` ends all but the best passage where nothing is about the question any more.
     """
 
     max_tokens: int = 4000
     drop_duplicates: bool = True
+    neighbours: int = 3
     trim: bool = False
-    neighbours: int = 0
 
     def __post_init__(self) -> None:
         """Raise SetupError for a number that makes no sense."""
@@ -86,7 +87,7 @@ class ContextBuilder:
         """Do what `build` does, blocking: about a millisecond."""
         options = self._options
         asked = frozenset(content_stems(query.text))
-        excerpts = [whole(each.chunk, score=each.score, reader=self._excerpts) for each in found]
+        excerpts = [self._excerpts.whole(each.chunk, score=each.score) for each in found]
         found_tokens = num_tokens(excerpts)
         if options.drop_duplicates:
             excerpts = without_duplicates(excerpts, asked)
@@ -97,7 +98,8 @@ class ContextBuilder:
         excerpts = self._fitted(_falling(excerpts))
         if stable_order:
             excerpts.sort(key=_place)
-        given, added = num_tokens(excerpts), num_tokens([e for e in excerpts if e.joined])
+        given = num_tokens(excerpts)
+        added = num_tokens([each for each in excerpts if each.joined])
         return Context(
             passages=tuple(each.passage(n) for n, each in enumerate(excerpts, start=1)),
             num_tokens=given,
@@ -113,7 +115,7 @@ class ContextBuilder:
             return self._reader.fetch(chunk_ids, query=one)
 
         def make(chunk: StoredChunk, score: float) -> Excerpt:
-            return whole(chunk, score=score, reader=self._excerpts, joined=True)
+            return self._excerpts.whole(chunk, score=score, joined=True)
 
         first = self._options.neighbours
         return with_neighbours(excerpts, asked, first=first, fetch=fetch, make=make)
@@ -128,11 +130,13 @@ class ContextBuilder:
             tokenizer=self._tokenizer,
             num_tokens=[excerpts[passage.n].num_tokens for passage in by_need],
         )
-        cut = []
-        for passage in sorted(kept, key=lambda passage: passage.n):
-            each = excerpts[passage.n]
-            cut.append(each.cut(each.start, each.start + len(passage.text)))
-        return cut
+        in_order = sorted(kept, key=lambda passage: passage.n)
+        return [_as_long_as(passage, excerpts[passage.n]) for passage in in_order]
+
+
+def _as_long_as(passage: Passage, excerpt: Excerpt) -> Excerpt:
+    end = len(passage.text)
+    return excerpt if end == excerpt.end else excerpt.cut(end)
 
 
 def _falling(excerpts: Sequence[Excerpt]) -> list[Excerpt]:

@@ -16,23 +16,18 @@ def without_duplicates(excerpts: Sequence[Excerpt], asked: frozenset[str]) -> li
     the question (`asked`): with those, passages that look the same say different things.
     """
     kept: list[Excerpt] = []
-    holders: dict[object, list[int]] = {}  # phrase → places in `kept`
     for each in excerpts:
-        phrases = each.reading.phrases
-        allowed = int(len(phrases) * MAX_NEW)
-        # A passage that lacks at most `allowed` phrases has one of any `allowed + 1`.
-        probes = list(phrases)[: allowed + 1]
-        places = sorted({place for probe in probes for place in holders.get(probe, ())})
-        if any(_holds(kept[place], each, allowed, asked) for place in places):
-            continue
-        for phrase in phrases:
-            holders.setdefault(phrase, []).append(len(kept))
-        kept.append(each)
+        if not any(_holds(better, each, asked) for better in kept):
+            kept.append(each)
     return kept
 
 
-def _holds(better: Excerpt, lesser: Excerpt, allowed: int, asked: frozenset[str]) -> bool:
+def _holds(better: Excerpt, lesser: Excerpt, asked: frozenset[str]) -> bool:
     one, other = lesser.reading, better.reading
+    allowed = int(len(one.phrases) * MAX_NEW)
+    # A text that lacks at most `allowed` of the phrases has one of any `allowed + 1` of them.
+    if other.phrases.isdisjoint(one.rarest[: allowed + 1]):
+        return False
     if len(one.phrases - other.phrases) > allowed:
         return False
     said = better.says

@@ -1,59 +1,32 @@
-"""Cutting a passage to the sentences around what the question is about."""
+"""Leaving out the last sentences of a passage, where they say nothing about the question."""
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 
 from steelyard.retrieve.excerpts import Excerpt
 
-NEAR_BEST = 0.5
-"""A sentence with this share of the best one's weight is kept with all that lies between."""
-MARGIN = 1  # sentences kept on either side: an answer often stands beside the words asked for
+MARGIN = 1  # sentences kept behind the last of those: an answer often follows what was asked for
+_STRUCTURED = re.compile(r"^(?:[ \t]*(?:[|>]|[-*+•][ \t]|\d{1,3}[.)][ \t]|```|~~~)|    )", re.M)
 
 
 def trimmed(excerpts: Sequence[Excerpt], asked: frozenset[str]) -> list[Excerpt]:
-    """Return each excerpt as one span of its sentences; whole, if none has a word of `asked`.
+    """Return `excerpts`, best first, without closing sentences that don't concern `asked`.
 
-    A sentence weighs what the words weigh that it shares with the question, rare ones more.
-    Words of the title and the headings tell its sentences apart no longer, so they don't count.
+    A sentence does if it shares a word with the question that title and headings lack: those
+    hold for all of a text alike. The best excerpt, lists, tables and code stay whole, and so
+    does a text that shares no word. A text keeps its beginning: that says what "it" and "they"
+    are further on.
     """
-    weights = _weights(excerpts, asked)
-    return [_trimmed(each, weights) for each in excerpts]
+    return [*excerpts[:1], *(_trimmed(each, asked - each.above) for each in excerpts[1:])]
 
 
-def _weights(excerpts: Sequence[Excerpt], asked: frozenset[str]) -> dict[str, float]:
-    """Return a weight per word: its rarity among all sentences."""
-    sentences = [words for each in excerpts for words in each.reading.words]
-    counts = Counter(word for words in sentences for word in words & asked)
-    return {
-        word: math.log(1 + (len(sentences) + 0.5) / (count + 0.5)) for word, count in counts.items()
-    }
-
-
-def _trimmed(excerpt: Excerpt, weights: Mapping[str, float]) -> Excerpt:
+def _trimmed(excerpt: Excerpt, asked: frozenset[str]) -> Excerpt:
     reading, text = excerpt.reading, excerpt.chunk.text
-    known = excerpt.above
-    scores = [sum(weights.get(word, 0.0) for word in words - known) for words in reading.words]
-    if not any(scores):
+    if asked.isdisjoint(reading.stems) or _STRUCTURED.search(text):
         return excerpt
-    near = [i for i, score in enumerate(scores) if score >= NEAR_BEST * max(scores)]
-    first, last = max(0, near[0] - MARGIN), min(len(scores) - 1, near[-1] + MARGIN)
-    first = _with_lead(reading.sentences, text, first)
-    if first == 0 and last == len(scores) - 1:
-        return excerpt
-    return excerpt.cut(reading.sentences[first][0], reading.sentences[last][1])
-
-
-def _with_lead(sentences: Sequence[tuple[int, int]], text: str, first: int) -> int:
-    """Return where a span must begin so that rows keep the row with the columns' names, and
-    list items what announces them."""
-    while first > 0 and (
-        (_is_row(text, sentences[first]) and _is_row(text, sentences[first - 1]))
-        or text[sentences[first - 1][1] - 1] == ":"
-    ):
-        first -= 1
-    return first
-
-
-def _is_row(text: str, span: tuple[int, int]) -> bool:
-    return text.startswith("|", span[0])
+    final = len(reading.words) - 1
+    last = max((i for i, words in enumerate(reading.words) if words & asked), default=final)
+    last = min(last + MARGIN, final)
+    while last < final and text[reading.sentences[last][1] - 1] == ":":
+        last += 1
+    return excerpt if last == final else excerpt.cut(reading.sentences[last][1])

@@ -15,7 +15,7 @@ from steelyard.store.records import Counts, DocumentPage
 MAX_PAGE = 1_000
 
 _CHUNK = """c.chunk_id, d.class, d.id, d.uri, d.title, d.collection, c.text, c.start, c.stop,
-    c.heading, c.page, d.updated_at, d.metadata"""
+    c.heading, c.page, d.updated_at, d.metadata, c.num_tokens"""
 # CROSS JOIN keeps the order: the few ids asked for lead, each found by its primary key.
 _FETCH = f"""
 SELECT {_CHUNK} FROM json_each(?) AS asked
@@ -215,4 +215,5 @@ def _stored(row: Sequence[Any]) -> StoredChunk:
         page=row[10],
         updated_at=row[11],
         metadata=load_metadata(row[12]),
+        num_tokens=row[13],
     )
