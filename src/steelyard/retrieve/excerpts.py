@@ -12,7 +12,7 @@ from steelyard.core.protocols import Tokenizer
 from steelyard.core.sentences import split_sentences
 from steelyard.core.words import bigrams, content_stems, names, negations, numbers, stem, stems
 
-_MAX_READ = 512  # texts remembered, some 20 KB each
+_MAX_READ = 512  # texts remembered, some 15 KB each
 
 
 class Reading:
