@@ -125,7 +125,8 @@ class Answering:
         except SteelyardError as error:
             if isinstance(error, InputError) and not draft.begun:
                 raise
-            log.warning("answer_failed code=%s reason=%s", error.code, error)
+            level = logging.INFO if error.code == "deadline_exceeded" else logging.WARNING
+            log.log(level, "answer_failed code=%s reason=%s", error.code, error)
             yield _failed(error)
             return
         answer = self._finish(draft, result, context, outcome=self._outcome(asked))

@@ -70,7 +70,10 @@ async def on_steelyard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SteelyardError)
     status = status_of(error)
     if status >= 500:
-        log.error("request_failed path=%s code=%s reason=%s", request.url.path, error.code, error)
+        level = logging.INFO if error.code == "deadline_exceeded" else logging.ERROR  # as asked
+        log.log(
+            level, "request_failed path=%s code=%s reason=%s", request.url.path, error.code, error
+        )
     retry_after_s = getattr(error, "retry_after_s", None)
     headers = dict(NO_STORE)
     if retry_after_s is not None:
