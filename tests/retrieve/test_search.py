@@ -89,6 +89,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 def retriever(corpus: Corpus, pool: ThreadPoolExecutor, **options) -> Retriever:
+    options.setdefault("options", RetrieveOptions(leg_budget_s=60.0))  # machines may be busy
     return Retriever(
         questions=QuestionEmbedder(HashingEmbedder(8), pool=pool),
         index=corpus,
@@ -175,7 +176,8 @@ def test_collections_are_searched_at_once_and_merged_by_score(pool) -> None:
             "lexical:b": leg(1001, 1002),
         }
     )
-    found = asyncio.run(retriever(corpus, pool).search(asked("a", "b", k=4)))
+    made = retriever(corpus, pool, options=RetrieveOptions(leg_budget_s=60.0))
+    found = asyncio.run(made.search(asked("a", "b", k=4)))
     assert {one.chunk.chunk_id for one in found.found} == {1, 2, 1001, 1002}
     assert [one.chunk.chunk_id for one in found.found][:2] == [1, 1001]
     assert {one.chunk.collection for one in found.found} == {"a", "b"}
