@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from growth import K, POOL, nearest, timed
+from growth import POOL, K, nearest, timed
 from growth_corpus import BLOCK, base, block
 from machine import write_result
 from numpy.typing import NDArray

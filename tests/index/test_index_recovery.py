@@ -116,6 +116,24 @@ def test_any_rubbish_for_a_manifest_costs_a_rebuild(feed, saved, open_shadows, c
     assert found(open_shadows(feed)) == (sorted(feed.live), sorted(feed.live))
 
 
+def test_a_merge_that_is_still_writing_when_the_snapshot_is_taken_costs_no_rebuild(
+    feed, saved, open_shadows, caplog
+):
+    shadows = open_shadows(feed)
+    feed.add("common late")
+    shadows.refresh()
+    merging = shadows._lexical.directory / f"{'a' * 32}.idx"
+    merging.write_bytes(b"half")
+    shadows.close()
+    merging.write_bytes(b"half and the rest")
+    feed.num_rows_read = 0
+    assert found(open_shadows(feed)) == (sorted(feed.live), sorted(feed.live))
+    assert feed.num_rows_read == 0
+    assert "index_rebuilt" not in caplog.text
+    named = json.loads((saved / snapshot.MANIFEST).read_text())["files"]
+    assert {Path(name).suffix for name in named} >= {".idx", ".term", ".fast", ".store"}
+
+
 def test_another_embedder_or_format_costs_a_rebuild(feed, saved, open_shadows, caplog):
     open_shadows(feed, fingerprint="other/1").close()
     assert "'fake/1'" in caplog.text

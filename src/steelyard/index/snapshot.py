@@ -219,8 +219,13 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
 
 
 def _segments(lexical: Path) -> list[Path]:
-    """Return tantivy's files that never change once written."""
-    return sorted(path for path in lexical.iterdir() if path.suffix not in {".json", ".lock"})
+    """Return tantivy's files that never change once written: those of committed segments.
+
+    A merge may be writing others, which nobody reads before they are committed.
+    """
+    meta = json.loads((lexical / "meta.json").read_bytes())
+    committed = {segment["segment_id"].replace("-", "") for segment in meta["segments"]}
+    return sorted(path for path in lexical.iterdir() if path.name.partition(".")[0] in committed)
 
 
 def _measure(path: Path) -> list[int] | None:
