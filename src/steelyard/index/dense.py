@@ -46,8 +46,7 @@ class DenseView:
                 near = self.graph.candidates(vector, count=count)
                 near = near[mask[near]]
                 if len(near) >= enough(wide):
-                    slots = np.union1d(near, self._unwalked(mask))  # a loose one may be near
-                    return self.rows.nearest(vector, slots, k=k)
+                    return self.rows.nearest(vector, self._with_unwalked(near, mask), k=k)
         return self.rows.nearest(vector, admitted.slots(), k=k)
 
     def share(self, allowed: Allowed) -> float:
@@ -75,11 +74,12 @@ class DenseView:
         num_dead = len(self.rows) - self.num_live
         return num_dead > max(_MAX_DEAD_SHARE * len(self.rows), self.graph.least_walk)
 
-    def _unwalked(self, mask: Mask) -> Slots:
-        """Return the allowed slots that no walk can find: the tail, and the loose ones."""
+    def _with_unwalked(self, near: Slots, mask: Mask) -> Slots:
+        """Return `near` and the allowed slots that no walk can find: the loose, and the tail."""
         loose = self.graph.loose
+        walked = np.union1d(near, loose[mask[loose]])  # a loose one may be near all the same
         tail = np.flatnonzero(mask[self.graph.covers :]) + self.graph.covers
-        return np.concatenate([loose[mask[loose]], tail])
+        return np.concatenate([walked, tail])
 
 
 class Dense:
