@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from growth import summary
+from figures import summary
 from machine import write_result
 
 from steelyard.core.documents import Chunk, Document

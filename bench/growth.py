@@ -13,14 +13,13 @@ processor time of the same calls: on a busy machine it is the truer figure.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from figures import Figures, K, recall, summary, tenth_best, timed
 from growth_corpus import BLOCK, CHUNKS_A_DOCUMENT, FINGERPRINT, FOLDER, base, block, document, fill
 from growth_plot import write_plot
 from machine import OUT, rss_mb, write_result
@@ -33,17 +32,14 @@ from steelyard.retrieve.fuse import fuse_rrf
 from steelyard.store import OPERATOR, Store
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-K, POOL = 10, RetrieveOptions().pool
+POOL = RetrieveOptions().pool
 WEIGHTS = [1.0, RetrieveOptions().lexical_weight]
-WARM_UP = 50
 EDITS = 20
 EDITED = 10**9  # number of the first edited document
 EVERYONE = Principal("everyone", frozenset({"public", "staff"}))
 PUBLIC = Principal("public", frozenset({"public"}))
 STAFF = Principal("staff", frozenset({"staff"}))
 TEAM = {"team": "team 3"}
-
-Figures = dict[str, float]
 
 
 class Home:
@@ -183,31 +179,17 @@ def _filtered(home: Home, questions: list[str], vectors_QD: NDArray[np.float32])
 
 
 def _recall(home: Home, vectors_QD: NDArray[np.float32]) -> Figures:
-    """Return the share of the 10 nearest rows, by exact scan, that searches find."""
+    """Return the share of hits that are among the 10 nearest rows, by exact scan."""
     view = home.index.view()
-    exact = nearest(view.dense_view.rows.vectors, vectors_QD)
     ids = view.dense_view.rows.chunk_ids
-    found = {"asked for 10": 0, f"asked for {POOL}": 0}
-    for vector, best in zip(vectors_QD, exact, strict=True):
-        for name, k in zip(found, (K, POOL), strict=True):
-            hits = view.dense(vector, k=k, allowed=Allowed()).chunk_ids[:K]
-            found[name] += len(set(hits) & set(ids[best].tolist()))
-    return {name: round(count / (K * len(exact)), 4) for name, count in found.items()}
 
+    def slots(k: int) -> list[NDArray[np.int64]]:
+        found = [view.dense(vector, k=k, allowed=Allowed()).chunk_ids for vector in vectors_QD]
+        return [np.searchsorted(ids, hits[:K]) for hits in found]
 
-def nearest(rows_ND: NDArray[np.float16], vectors_QD: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the slots of the K nearest rows of each question, by full-precision products."""
-    slots_QK = np.zeros((len(vectors_QD), 0), dtype=np.int64)
-    scores_QK = np.zeros((len(vectors_QD), 0), dtype=np.float32)
-    for start in range(0, len(rows_ND), 20_000):
-        scores = vectors_QD @ rows_ND[start : start + 20_000].astype(np.float32).T
-        slots = np.broadcast_to(np.arange(start, start + scores.shape[1]), scores.shape)
-        slots_QK = np.concatenate([slots_QK, slots], axis=1)
-        scores_QK = np.concatenate([scores_QK, scores], axis=1)
-        top = np.argpartition(-scores_QK, K - 1, axis=1)[:, :K]
-        slots_QK = np.take_along_axis(slots_QK, top, axis=1)
-        scores_QK = np.take_along_axis(scores_QK, top, axis=1)
-    return slots_QK
+    rows_ND = view.dense_view.rows.vectors
+    least_Q = tenth_best(rows_ND, vectors_QD)
+    return {f"asked for {k}": recall(rows_ND, vectors_QD, least_Q, slots(k)) for k in (K, POOL)}
 
 
 def _edits(home: Home, num_rows: int) -> object:
@@ -235,27 +217,6 @@ def _edits(home: Home, num_rows: int) -> object:
         "commit to searchable_ms": summary(searchable),
         "first filtered question after it_ms": summary(first),
         "second_ms": summary(second),
-    }
-
-
-def timed(call: Callable[[int], object], count: int) -> dict[str, Figures]:
-    """Return percentiles of wall and processor time over `count` calls, after a warm-up."""
-    for i in range(min(WARM_UP, count)):
-        call(i)
-    wall, cpu = [], []
-    for i in range(count):
-        started, computed = time.perf_counter(), time.thread_time()
-        call(i)
-        cpu.append((time.thread_time() - computed) * 1000)
-        wall.append(_ms(started))
-    return {"ms": summary(wall), "cpu_ms": summary(cpu)}
-
-
-def summary(times_ms: list[float]) -> Figures:
-    return {
-        "p50": round(statistics.median(times_ms), 3),
-        "p95": round(float(np.quantile(times_ms, 0.95)), 3),
-        "p99": round(float(np.quantile(times_ms, 0.99)), 3),
     }
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from growth import POOL, K, nearest, timed
+from figures import K, recall, tenth_best, timed
+from growth import POOL
 from growth_corpus import BLOCK, base, block
 from machine import write_result
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def measure(
     form: str,
     rows_ND: NDArray[np.float16],
     questions_QD: NDArray[np.float32],
-    exact_QK: NDArray[np.int64],
+    least_Q: NDArray[np.float32],
 ) -> Figures:
     options = IndexOptions(vectors=form)
     started = time.thread_time()
@@ -56,17 +57,15 @@ def measure(
     def search(i: int, k: int) -> list[int]:
         return view.search(questions_QD[i], k=k, allowed=Allowed()).chunk_ids
 
-    def recall(k: int) -> float:
-        found = sum(
-            len(set(search(i, k)[:K]) & set(best.tolist())) for i, best in enumerate(exact_QK)
-        )
-        return round(found / (K * len(exact_QK)), 4)
+    def found(k: int) -> float:
+        slots = [np.array(search(i, k)[:K]) for i in range(len(questions_QD))]
+        return recall(rows_ND, questions_QD, least_Q, slots)
 
     return Figures(
         build_s=round(build_s, 1),
         graph_bytes=round(graph_bytes, 1),
-        recall_asked_10=recall(K),
-        recall_asked_50=recall(POOL),
+        recall_asked_10=found(K),
+        recall_asked_50=found(POOL),
         asked_10=timed(lambda i: search(i, K), len(questions_QD)),
         asked_50=timed(lambda i: search(i, POOL), len(questions_QD)),
     )
@@ -103,10 +102,10 @@ def main() -> None:
     sentences = real.sentences
     blocks = [block(real, sentences, n).vectors for n in range(-(-asked.rows // BLOCK))]
     rows_ND = np.concatenate(blocks)[: asked.rows]
-    exact_QK = nearest(rows_ND, real.questions_QD)
+    least_Q = tenth_best(rows_ND, real.questions_QD)
     forms = {}
     for form in asked.forms.split(","):
-        forms[form] = asdict(measure(form, rows_ND, real.questions_QD, exact_QK))
+        forms[form] = asdict(measure(form, rows_ND, real.questions_QD, least_Q))
         result = {"rows": len(rows_ND), "note": asked.note, "load": os.getloadavg(), "forms": forms}
         write_result("vectors", result)
 
