@@ -184,7 +184,7 @@ def test_an_interrupt_reports_what_was_measured(folder, serve):
     while len(server.asked) < 25 and time.monotonic() < deadline:  # the warm run has begun
         time.sleep(0.01)
     bench.send_signal(signal.SIGINT)
-    out, err = bench.communicate(timeout=60)
+    out, err = bench.communicate(timeout=110)
     assert bench.returncode == 130, err
     assert "Traceback" not in err
     report = json.loads(out)
@@ -204,7 +204,7 @@ def test_a_stopped_bench_leaves_no_server_behind(folder):
     while not (servers := _children(bench.pid)) and time.monotonic() < deadline:
         time.sleep(0.01)
     bench.terminate()
-    _, err = bench.communicate(timeout=60)
+    _, err = bench.communicate(timeout=110)
     assert "Traceback" not in err
     assert servers
     assert not [pid for pid in servers if Path(f"/proc/{pid}").exists()]

@@ -36,29 +36,56 @@ def serving_home(
     command = [sys.executable, "-m", "steelyard", "serve", "--home", str(home), "--port", "0"]
     command += [word for name, value in flags.items() if value for word in (name, value)]
     command += [word for pair in settings for word in ("--set", pair)]
-    server = subprocess.Popen(
-        [*command, "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C is for us: the server is told when all is written
-    )
-    before = signal.signal(signal.SIGTERM, _leave)  # `timeout` and its like: stop the server too
+    with _stopping_on_sigterm() as stop:
+        server = subprocess.Popen(
+            [*command, "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us: the server is told when all is written
+        )
+        try:
+            stop.now()
+            yield _address(server)
+        finally:
+            _end(server)
+
+
+def _end(server: "subprocess.Popen[str]") -> None:
+    server.send_signal(signal.SIGTERM)
     try:
-        yield _address(server)
+        server.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    assert server.stdout is not None
+    server.stdout.close()
+
+
+class _Stop:
+    """A SIGTERM (`timeout` and its like) that waits until the server can be stopped too."""
+
+    def __init__(self) -> None:
+        self._can_leave = self._asked = False
+
+    def on_signal(self, number: int, frame: object) -> None:
+        self._asked = True
+        if self._can_leave:
+            raise SystemExit(128 + number)
+
+    def now(self) -> None:
+        self._can_leave = True
+        if self._asked:
+            raise SystemExit(128 + signal.SIGTERM)
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = signal.signal(signal.SIGTERM, stop.on_signal)
+    try:
+        yield stop
     finally:
         signal.signal(signal.SIGTERM, before)
-        server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        assert server.stdout is not None
-        server.stdout.close()
-
-
-def _leave(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def _address(server: "subprocess.Popen[str]") -> str:
