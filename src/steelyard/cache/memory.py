@@ -63,6 +63,13 @@ class AnswerCache:
             self._entries.move_to_end(key)
             return entry
 
+    def peek(self, scope: str, question: str) -> Entry | None:
+        """Return what `exact` would, without counting it as use."""
+        key = (scope, normalised(question))
+        with self._lock:
+            entry = self._entries.get(key)
+            return None if entry is None or self._is_over(key, entry) else entry
+
     def holds(self, scope: str) -> bool:
         """Tell whether any entry of `scope` could be found by its vector."""
         with self._lock:

@@ -36,6 +36,9 @@ def serve(
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
     llm_gguf: LlmGguf = None,
+    cache_url: Annotated[
+        str | None, typer.Option("--cache-url", help="a Redis or Valkey that replicas share")
+    ] = None,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -55,6 +58,7 @@ def serve(
         "llm.url": llm_url,
         "llm.model": llm_model,
         "llm.gguf": llm_gguf,
+        "cache.url": cache_url,
     }
     with opened(ctx, home, flags, settings) as app:
         sys.setswitchinterval(SWITCH_S)
