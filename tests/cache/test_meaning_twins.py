@@ -1,6 +1,7 @@
 """Twins written for this project: near in words, and one answer serves both, or does not.
 
-Half of them, chosen by hash, served to make the rules; the other half judges them.
+Half of them, chosen by hash, served to make the rules; the other half judges them. Those of the
+kind `later` were written when the rules stood.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ def half(twin: dict[str, object]) -> int:
 
 def test_there_are_enough_twins_of_every_kind():
     kinds = [twin["kind"] for twin in DIFFERENT]
-    assert len(set(kinds)) == 9
+    assert len(set(kinds)) == 10
     assert min(kinds.count(kind) for kind in set(kinds)) >= 40
     assert len(PARAPHRASES) >= 150
 

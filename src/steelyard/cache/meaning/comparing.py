@@ -120,7 +120,11 @@ def _voices_differ(pair: _Pair) -> bool:
     if pair.a.passive == pair.b.passive:
         return _participles_differ(pair)
     passive, active = (pair.a, pair.b) if pair.a.passive else (pair.b, pair.a)
-    return passive.by_self or not (active.by_self or "first" in active.persons)
+    return (
+        passive.by_self
+        or "first" in passive.persons
+        or not (active.by_self or "first" in active.persons)
+    )
 
 
 def _participles_differ(pair: _Pair) -> bool:
@@ -145,7 +149,7 @@ def _same_order(pair: _Pair) -> bool:
 
 
 def _forms(phrases: Sequence[_Keyed], reading: Reading) -> list[_ByHead]:
-    """Return the ways to say the same: as it is, and with one "X of Y" as "Y X" each."""
+    """Return the ways to say the same: as it is, and with the first "X of Y" as "Y X"."""
     forms = [_by_head(phrases)]
     if not phrases or phrases[0][0]:
         return forms
@@ -155,13 +159,13 @@ def _forms(phrases: Sequence[_Keyed], reading: Reading) -> list[_ByHead]:
         places.add(0)
     elif reading.by_self and len(first) > 1:
         places.add(1)
-    for number, (head, keys) in enumerate(phrases[1:], start=1):
-        if head in _FLATTENED:
-            others = [*phrases[1:number], *phrases[number + 1 :]]
-            forms.extend(
-                _by_head([("", (*first[:place], *keys, *first[place:])), *others])
-                for place in sorted(places)
-            )
+    # Only the next phrase surely belongs to the first; a later one may belong to that one.
+    if len(phrases) > 1 and phrases[1][0] in _FLATTENED:
+        keys = phrases[1][1]
+        forms.extend(
+            _by_head([("", (*first[:place], *keys, *first[place:])), *phrases[2:]])
+            for place in sorted(places)
+        )
     return forms
 
 

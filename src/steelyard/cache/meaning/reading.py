@@ -68,7 +68,7 @@ def read(question: str) -> Reading:
         persons=tuple(_persons(spoken, frame)),
         past=any(text in words.PAST for text in texts),
         present=any(text in words.PRESENT for text in texts),
-        passive=_is_passive([token.text for token in plain]),
+        passive=_is_passive(spoken if frame.by_self else [token.text for token in plain]),
         nominal=frame.kind in ("what", "none") and not any(t in words.ACTING for t in spoken),
     )
 
@@ -121,7 +121,7 @@ def _is_passive(texts: Sequence[str]) -> bool:
     for text in texts:
         if text in ("located", "situated"):
             continue
-        if text in ("is", "are", "was", "were", "be", "been", "being", "get", "got", "gets"):
+        if text in ("am", "is", "are", "was", "were", "be", "been", "being", "get", "got", "gets"):
             auxiliary = True
         elif auxiliary and (
             text.endswith(("ed", "en")) or (stem(text) != text and _participle(text))
