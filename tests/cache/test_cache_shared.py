@@ -112,8 +112,8 @@ def test_an_answer_of_one_replica_is_found_in_another_and_checked_again_there(se
             found = other.nearest("s", unit(1), at_least=0.9, limit=1)[0].entry
             assert found.answer == make_answer()
             assert found.snapshot < 0
+            await until(lambda: first.stats.sent == 1, "counted")
             assert first.stats.received == 0
-            assert first.stats.sent == 1
 
     asyncio.run(scenario())
 
