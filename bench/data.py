@@ -70,6 +70,22 @@ def questions() -> list[str]:
     return titles[::step][:QUESTIONS]
 
 
+TEMPLATES = (
+    "How does {} work?",
+    "What is meant by {}?",
+    "Where do I read about {} in detail?",
+    "Give an example of {} that I can run.",
+    "When should I not rely on {}?",
+    "Who needs to know about {}?",
+)
+
+
+def distinct_questions() -> list[str]:
+    """Return about 1,800 different questions, so that nothing that is remembered helps."""
+    titles = [q.removeprefix("How does ").removesuffix(" work?") for q in questions()]
+    return [template.format(title) for template in TEMPLATES for title in titles]
+
+
 def _unpacked() -> Path:
     root = OUT / "debian"
     if not root.exists():

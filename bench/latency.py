@@ -24,20 +24,12 @@ from rerank import make_model
 from steelyard.loadtest import Load, Measured, measure, request_bytes, target_of
 
 TTFT_MS = 50.0
-TEMPLATES = (
-    "How does {} work?",
-    "What is meant by {}?",
-    "Where do I read about {} in detail?",
-    "Give an example of {} that I can run.",
-    "When should I not rely on {}?",
-)
 TWICE = 2.0
 
 
 def distinct(num: int) -> list[str]:
     """Return `num` different questions: nothing that is remembered may help."""
-    titles = [q.removeprefix("How does ").removesuffix(" work?") for q in data.questions()]
-    every = [template.format(title) for template in TEMPLATES for title in titles]
+    every = data.distinct_questions()
     if num > len(every):
         raise SystemExit(f"{num} distinct questions were asked for, there are {len(every)}")
     return every[:num]

@@ -18,8 +18,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,13 @@ def _errors(result: dict[str, Any]) -> int:
 
 
 def first_tokens(
-    server: Server, path: str, bodies: Sequence[object], scale: Scale
+    server: Server, path: str, fresh: Iterator[str], extra: dict[str, Any], scale: Scale
 ) -> dict[str, Any]:
     rows = {}
     for clients in ANSWER_CLIENTS:
         say(f"  answers, {clients} clients")
         num = scale.num_answers if clients > 1 else min(scale.num_answers, 40)
+        bodies = [{"query": question, **extra} for question in islice(fresh, num)]
         measured = server.load(path, bodies, clients=clients, num=num, seconds=scale.seconds)
         first = measured.summary.first_ms
         rows[str(clients)] = {
@@ -132,25 +134,32 @@ def measure_server(
     answers: tuple[str, dict[str, Any]],
     submit: Callable[[str, str], object],
 ) -> dict[str, Any]:
-    """Measure a server; `answers` is its path for answers and what goes with a question."""
+    """Measure a server; `answers` is its path for answers and what goes with a question.
+
+    No question is asked twice: what a server remembers shall not count as its speed.
+    """
     say(f"  answers after {server.start_s:.1f} s; at rest")
     rest_mb = round(server.rest_mb())
-    bodies: list[object] = [{"query": question, "k": 10} for question in questions]
-    server.load(server.path, bodies, clients=2, num=40)  # warm
+    fresh = iter(questions)
+
+    def searches(num: int) -> list[dict[str, Any]]:
+        return [{"query": question, "k": 10} for question in islice(fresh, num)]
+
+    server.load(server.path, searches(40), clients=2, num=40)  # warm
     search = {}
     for clients in SEARCH_CLIENTS:
         say(f"  search, {clients} clients")
+        bodies = searches(scale.num_searches)
         measured = server.load(
-            server.path, bodies, clients=clients, num=scale.num_searches, seconds=scale.seconds
+            server.path, bodies, clients=clients, num=len(bodies), seconds=scale.seconds
         )
         search[str(clients)] = row(measured, clients=clients)
     path, extra = answers
-    asked: list[object] = [{"query": question, **extra} for question in questions]
     return {
         "start_to_first_answer_s": round(server.start_s, 2),
         "rest_mb": rest_mb,
         "search": search,
-        "first_token": first_tokens(server, path, asked, scale),
+        "first_token": first_tokens(server, path, fresh, extra, scale),
         "edit_to_searchable_p50_s": edits(server, submit, num=scale.num_edits),
         "rest_after_load_mb": round(server.rest_mb()),
     }
@@ -281,7 +290,7 @@ def main() -> None:
     pythons = {name: python_of(options.venvs, name) for name in names}
     scale = QUICK if options.quick else FULL
     chunks = chunks_file(options.chunks or (QUICK_CHUNKS if options.quick else NUM_CHUNKS))
-    questions = data.questions()
+    questions = data.distinct_questions()
     model = str(find_model("all-MiniLM-L6-v2"))
     result: dict[str, Any] = {"num_chunks": int(chunks.stem.split("-")[-1]), "quick": options.quick}
     figures: dict[str, dict[str, float | None]] = {}
