@@ -102,6 +102,12 @@ def test_recall_stays_above_98_percent_under_every_filter(corpus, filtered):
     assert recall(view, vectors, mask, allowed) >= floor
 
 
+def test_walks_widen_as_the_graph_grows_and_never_fall_below_the_option():
+    widths = [planner.narrowest(rows, least=64) for rows in (0, 1_000, 8_000, 1_000_000)]
+    assert widths == [64, 64, 64, 300]
+    assert planner.narrowest(1_000_000, least=512) == 512
+
+
 def test_every_row_of_the_graph_is_found_or_scanned(corpus):
     view, vectors, _ = corpus
     lost = [

@@ -16,7 +16,7 @@ from steelyard.core.ranking import Allowed, Ranking, Vector
 from steelyard.index.admitted import Admitted, Admitting, Memberships
 from steelyard.index.graph import Graph
 from steelyard.index.options import IndexOptions
-from steelyard.index.planner import enough, walks
+from steelyard.index.planner import enough, narrowest, walks
 from steelyard.index.rows import Mask, Rows, RowStore, Slots
 
 # Dead slots stay in the graph and cost candidates; past this share it is built anew.
@@ -40,9 +40,8 @@ class DenseView:
         mask = admitted.mask
         if self.graph.covers:
             num_total, wide = len(self.graph), self.graph.pool(k)
-            for count in walks(
-                k=wide, num_allowed=admitted.num, num_total=num_total, least=self.graph.least_walk
-            ):
+            least = narrowest(num_total, least=self.graph.least_walk)
+            for count in walks(k=wide, num_allowed=admitted.num, num_total=num_total, least=least):
                 near = self.graph.candidates(vector, count=count)
                 near = near[mask[near]]
                 if len(near) >= enough(wide):

@@ -15,6 +15,8 @@ class IndexOptions:
     always scored again with the f16 rows that the truth holds, so f32 finds nothing that f16
     does not. Changing it costs a new graph, made in the background from the same rows.
     `connectivity` 32 matters: at 16, up to 1 % of the vectors are found by no search at all.
+    `expansion_search` is the width of the narrowest walk; a graph of more than 10,000 vectors
+    is walked more widely, by the cube root of their number.
     The newest rows are scanned exactly until `tail_rows` of them are merged into the graph in
     the background. A snapshot is written after `save_after_changes` (in a large index after
     one change for every 32 chunks) and on close; a crash costs only the replay of what came

@@ -18,6 +18,7 @@ WALK_US_PER_CANDIDATE = 10.0
 _SURPLUS = 1.5
 _MARGIN = 16
 _WIDENING = 4
+_WIDTH = 3.0  # candidates for each unit of the cube root of the rows
 LEXICAL_WALK_LIMIT = 16_384  # hits, 0.5 µs each; a filter inside the query costs 2 to 10 ms
 
 
@@ -35,6 +36,15 @@ def walks(*, k: int, num_allowed: int, num_total: int, least: int) -> tuple[int,
         budget_us -= count * WALK_US_PER_CANDIDATE
         count *= _WIDENING
     return tuple(counts)
+
+
+def narrowest(num_total: int, *, least: int) -> int:
+    """Return the width of the cheapest walk that still finds some .99 of the 10 nearest.
+
+    A walk of one width finds less in a larger graph. Widths for .99, measured (bench/growth.py):
+    64 candidates at 10,000 rows, between 192 and 256 at 400,000, which the cube root fits.
+    """
+    return max(least, ceil(_WIDTH * num_total ** (1 / 3)))
 
 
 def oversampled(k: int, *, num_allowed: int, num_total: int) -> int:
