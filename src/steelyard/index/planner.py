@@ -44,7 +44,7 @@ def narrowest(num_total: int, *, least: int) -> int:
     A walk of one width finds less in a larger graph. Widths for .99, measured (bench/growth.py):
     64 candidates at 10,000 rows, between 192 and 256 at 400,000, which the cube root fits.
     """
-    return max(least, ceil(_WIDTH * num_total ** (1 / 3)))
+    return max(least, ceil(_WIDTH * float(num_total) ** (1 / 3)))
 
 
 def oversampled(k: int, *, num_allowed: int, num_total: int) -> int:
