@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from conftest import LEAVE, SECRET, Origin, free_port
+from served_origin import LEAVE, SECRET, Origin, free_port
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx" / "steelyard.conf"
