@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -325,3 +326,21 @@ def until_hit(client: httpx2.Client) -> httpx2.Response:
 def purge(url: str, keys: list[str], *, token: str = TOKEN) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {token}"}
     return httpx2.post(f"{url}/__purge", json={"keys": keys}, headers=headers, trust_env=False)
+
+
+def test_what_is_deployed_is_what_is_tested():
+    told = tomllib.loads((EDGE / "wrangler.toml").read_text(encoding="utf-8"))
+    run = (EDGE / "dev.mjs").read_text(encoding="utf-8")
+    assert told["main"] == "worker.js"
+    assert f'compatibilityDate: "{told["compatibility_date"]}"' in run
+    (binding,) = told["durable_objects"]["bindings"]
+    assert f'{binding["name"]}: {{ className: "{binding["class_name"]}", useSQLite: true }}' in run
+    assert told["migrations"] == [{"tag": "v1", "new_sqlite_classes": [binding["class_name"]]}]
+
+
+def test_the_lock_file_names_versions_and_hashes_and_no_registry():
+    locked = json.loads((EDGE / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    packages = [one for path, one in locked.items() if path]
+    assert packages
+    assert all("version" in one and "integrity" in one for one in packages)
+    assert not [one for one in packages if "resolved" in one]
