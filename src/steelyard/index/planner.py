@@ -6,7 +6,7 @@ only if (a little over) k of them are allowed: then they are the k best allowed 
 that the walk left out is farther away. Otherwise the question moves on to the exact scan.
 """
 
-from math import ceil
+from math import cbrt, ceil
 
 # Measured at 100,000 rows of 384 dimensions on two busy cores (bench/index_100k.py, costs_us):
 # an exact scan takes .3 to .5 µs a row, with or without copying it together, and a walk 9 to
@@ -44,7 +44,7 @@ def narrowest(num_total: int, *, least: int) -> int:
     A walk of one width finds less in a larger graph. Widths for .99, measured (bench/growth.py):
     64 candidates at 10,000 rows, between 192 and 256 at 400,000, which the cube root fits.
     """
-    return max(least, ceil(_WIDTH * float(num_total) ** (1 / 3)))
+    return max(least, ceil(_WIDTH * cbrt(num_total)))
 
 
 def oversampled(k: int, *, num_allowed: int, num_total: int) -> int:
