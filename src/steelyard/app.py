@@ -14,6 +14,7 @@ from typing import Any
 
 from steelyard.cache import AnswerCache
 from steelyard.cache.meaning import Meaning, guard
+from steelyard.cache.shared import SharedCache
 from steelyard.chunk import CHUNKER_VERSION, StructureChunker
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
@@ -22,10 +23,11 @@ from steelyard.core.protocols import Embedder, Generator, Reranker
 from steelyard.core.ranking import Query
 from steelyard.flows.answer import Answering
 from steelyard.flows.cached import CachedAnswers
-from steelyard.flows.embedding import embed_new
+from steelyard.flows.embedding import embed_again
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
+from steelyard.flows.sharing import open_shared
 from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
 from steelyard.generate import (
@@ -47,12 +49,13 @@ from steelyard.parts import (
 )
 from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
 from steelyard.settings import Loaded, load_settings
-from steelyard.store import Store, text_hash
+from steelyard.store import Store
 from steelyard.version import __version__
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+DATABASE = "steelyard.db"
 
 
 def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
@@ -70,7 +73,7 @@ class App:
     def __init__(self, home: Path, loaded: Loaded) -> None:
         self.home = home
         self.settings = loaded.settings
-        self.store = Store.open(home / "steelyard.db")
+        self.store = Store.open(home / DATABASE)
         self.workers = Workers()
         self.work = Work()
         self.vanished = Vanished()
@@ -174,6 +177,13 @@ class App:
         )
 
     @cached_property
+    def shared(self) -> SharedCache | None:
+        url, database = self.settings.cache.url, self.home / DATABASE
+        if not url:
+            return None
+        return open_shared(url, self.cached.cache, home=self.home, database=database)
+
+    @cached_property
     def answering(self) -> Answering:
         generator = self.generator
         return Answering(
@@ -244,6 +254,8 @@ class App:
         self.vanished.watch(roots, path_of)
         follower = TruthFollower(self.store, self.index, self.workers)
         jobs = [self._keep_ingesting(follower), follower.run(), self._keep_up(roots)]
+        if self.shared is not None:
+            jobs.append(self.shared.run())
         tasks = [asyncio.create_task(job) for job in jobs]
         try:
             yield
@@ -336,24 +348,9 @@ class App:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def reembed(self, on_progress: Callable[[int], None] = lambda _: None) -> int:
-        """Embed every chunk with the configured model and hand the home over to it.
-
-        Return how many were embedded; an interrupted run goes on where it was.
-        """
-        embedder = make_embedder(self.settings)
-        after, done = -1, 0
-        while batch := self.store.unembedded(embedder.fingerprint, after=after, limit=256):
-            texts = [chunk.text for chunk in batch]
-            made = embed_new(embedder, texts)
-            hashes = [text_hash(text) for text in texts]
-            self.store.remember_embeddings(
-                hashes, made.vectors, embedder.fingerprint, tokens=made.tokens
-            )
-            after, done = batch[-1].chunk_id, done + len(batch)
-            on_progress(done)
-        self.store.reset_embedder(embedder.fingerprint, embedder.dim)
-        return done
+    def reembed(self) -> int:
+        """Embed every chunk with the configured model; return how many."""
+        return embed_again(self.store, make_embedder(self.settings))
 
     def _ingest(self, follower: TruthFollower) -> Ingest:
         return Ingest(

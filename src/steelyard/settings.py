@@ -87,9 +87,9 @@ class Loaded:
     origins: Mapping[str, str]
 
     def rows(self) -> list[tuple[str, Any, str]]:
-        """Return (key, value, origin) of every option, in order."""
+        """Return (key, value, origin) of every option, in order; passwords of URLs are hidden."""
         return [
-            (key, value, self.origins.get(key, "default"))
+            (key, _without_password(value), self.origins.get(key, "default"))
             for key, value in _flatten(self.settings).items()
         ]
 
@@ -241,6 +241,10 @@ def _flatten(settings: Settings) -> dict[str, Any]:
         for group in fields(settings)
         for option in fields(getattr(settings, group.name))
     }
+
+
+def _without_password(value: Any) -> Any:
+    return re.sub(r"(?<=://)[^@/\s]*@", "***@", value) if isinstance(value, str) else value
 
 
 def _env_names() -> dict[str, str]:

@@ -144,7 +144,7 @@ class CachedAnswers:
         now = await self._candidates(again, asked, deadline)
         if now is None:
             return False
-        if now.pool != entry.pool:
+        if now.pool != entry.pool or not _says_the_same(entry, now):
             self.cache.drop(entry)
             return False
         self.cache.validated(entry, asked.seq)
@@ -166,6 +166,16 @@ class CachedAnswers:
         except UpstreamError:
             return None
         return None if now.degraded or now.snapshot < asked.seq else now
+
+
+def _says_the_same(entry: Entry, now: SearchResult) -> bool:
+    """Tell whether the answer's sources are what the truth holds under their ids."""
+    chunks = {one.chunk.chunk_id: one.chunk for one in now.found}
+    return all(
+        (chunk := chunks.get(source.chunk_id)) is None  # a neighbour of one that is there
+        or (source.text in chunk.text and (source.uri, source.title) == (chunk.uri, chunk.title))
+        for source in entry.answer.sources
+    )
 
 
 def _scope(query: Query, history: Sequence[Message], bundle: str) -> str:

@@ -49,3 +49,19 @@ def embed_new(embedder: Embedder, texts: Sequence[str]) -> Embedded:
     tokenizer = embedder.tokenizer
     ids = dict(zip(map(text_hash, texts), made.token_ids, strict=True))
     return Embedded(made.vectors, KeptTokens(tokenizer.identity, tokenizer.vocabulary, ids))
+
+
+def embed_again(store: Store, embedder: Embedder) -> int:
+    """Embed every chunk of a home with `embedder` and hand the home over to it; blocking.
+
+    Return how many were embedded; an interrupted run goes on where it was.
+    """
+    after, done = -1, 0
+    while batch := store.unembedded(embedder.fingerprint, after=after, limit=SLICE_CHUNKS):
+        texts = [chunk.text for chunk in batch]
+        made = embed_new(embedder, texts)
+        hashes = [text_hash(text) for text in texts]
+        store.remember_embeddings(hashes, made.vectors, embedder.fingerprint, tokens=made.tokens)
+        after, done = batch[-1].chunk_id, done + len(batch)
+    store.reset_embedder(embedder.fingerprint, embedder.dim)
+    return done
