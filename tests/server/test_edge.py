@@ -1,6 +1,7 @@
 """`GET /v1/query`: tags, 304s, and what caches are told."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -311,3 +312,35 @@ def test_a_wrong_option_about_the_edge_is_said_at_the_start(tmp_path: Path, flag
         assert "\n" not in caught.value.message
     finally:
         app.close()
+
+
+def test_no_sequence_of_changes_ends_in_a_304_for_what_is_no_longer_said(client):
+    chance = random.Random(7)
+    tags: set[str] = set()
+    num_held = num_changed = 0
+    for step in range(100):
+        identity, days = f"d{chance.randrange(3)}", chance.randrange(20, 24)
+        match chance.randrange(4):
+            case 0:
+                put(client, identity, LEAVE.replace("31", str(days)))
+            case 1:
+                client.delete(f"/v1/documents/{identity}")
+            case 2:
+                put(client, f"other{step}", NOTICE, collection="law")
+        conditional = ask(client, k=2, etag=", ".join(sorted(tags)))
+        anew = ask(client, k=2, headers={"Cache-Control": "no-cache"})
+        if conditional.status_code == 304:
+            assert conditional.headers["etag"] == anew.headers["etag"]
+            num_held += 1
+        else:
+            assert conditional.content == anew.content
+            num_changed += 1
+        if "etag" in anew.headers:
+            tags.add(anew.headers["etag"])
+    assert num_held > 5
+    assert num_changed > 5
+
+
+def test_a_wrong_method_is_told_every_right_one(client):
+    assert client.put("/v1/query").headers["allow"] == "GET, HEAD, POST"
+    assert client.put("/v1/search").headers["allow"] == "POST"

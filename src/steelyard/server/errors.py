@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from steelyard.core.errors import (
     Forbidden,
@@ -88,7 +89,16 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     code = HTTP_CODES.get(error.status_code, "bad_request")
     message = f"{request.method} {request.url.path}: {error.detail}"
     headers = NO_STORE | dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
     return JSONResponse(error_json(code, message), error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what the path takes: a path can have several routes, one a method."""
+    routes = [one for one in request.app.routes if isinstance(one, Route)]
+    here = [one for one in routes if one.path_regex.match(request.url.path)]
+    return sorted({method for one in here for method in one.methods or ()})
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
