@@ -20,6 +20,14 @@ OUT = Path(__file__).parent / "out"
 PACKAGES = ("python3.11-doc", "postgresql-doc-15")
 CHUNK_CHARS = 800
 QUESTIONS = 300
+TEMPLATES = (
+    "How does {} work?",
+    "What is meant by {}?",
+    "Where do I read about {} in detail?",
+    "Give an example of {} that I can run.",
+    "When should I not rely on {}?",
+    "Who needs to know about {}?",
+)
 
 
 def corpus_path() -> Path:
@@ -61,29 +69,20 @@ def windows(document: dict[str, str]) -> Iterator[dict[str, str]]:
 
 def questions() -> list[str]:
     """Return real section titles as questions, spread over the corpus, repeatable."""
-    titles = []
-    for document in documents():
-        title = document["title"].split("—")[0].strip(" ¶")
-        if 8 <= len(title) <= 80:
-            titles.append(f"How does {title} work?")
+    titles = _titles()
     step = max(1, len(titles) // QUESTIONS)
-    return titles[::step][:QUESTIONS]
-
-
-TEMPLATES = (
-    "How does {} work?",
-    "What is meant by {}?",
-    "Where do I read about {} in detail?",
-    "Give an example of {} that I can run.",
-    "When should I not rely on {}?",
-    "Who needs to know about {}?",
-)
+    return [TEMPLATES[0].format(title) for title in titles[::step][:QUESTIONS]]
 
 
 def distinct_questions() -> list[str]:
-    """Return about 1,800 different questions, so that nothing that is remembered helps."""
-    titles = [q.removeprefix("How does ").removesuffix(" work?") for q in questions()]
+    """Return some 8,700 different questions, so that nothing that is remembered helps."""
+    titles = dict.fromkeys(_titles())
     return [template.format(title) for template in TEMPLATES for title in titles]
+
+
+def _titles() -> list[str]:
+    titles = (document["title"].split("—")[0].strip(" ¶") for document in documents())
+    return [title for title in titles if 8 <= len(title) <= 80]
 
 
 def _unpacked() -> Path:

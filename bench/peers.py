@@ -87,15 +87,27 @@ def _errors(result: dict[str, Any]) -> int:
     return sum(sum(one["errors"].values()) + one["unfinished"] for one in rows)
 
 
+def searches(server: Server, questions: Iterator[str], scale: Scale) -> dict[str, Any]:
+    rows = {}
+    server.load(server.path, [{"query": q, "k": 10} for q in islice(questions, 40)], clients=2)
+    for clients in SEARCH_CLIENTS:
+        say(f"  search, {clients} clients")
+        bodies = [{"query": q, "k": 10} for q in islice(questions, scale.num_searches)]
+        measured = server.load(server.path, bodies, clients=clients, seconds=scale.seconds)
+        rows[str(clients)] = row(measured, clients=clients)
+    return rows
+
+
 def first_tokens(
-    server: Server, path: str, fresh: Iterator[str], extra: dict[str, Any], scale: Scale
+    server: Server, questions: Iterator[str], scale: Scale, answers: tuple[str, dict[str, Any]]
 ) -> dict[str, Any]:
     rows = {}
+    path, extra = answers
     for clients in ANSWER_CLIENTS:
         say(f"  answers, {clients} clients")
         num = scale.num_answers if clients > 1 else min(scale.num_answers, 40)
-        bodies = [{"query": question, **extra} for question in islice(fresh, num)]
-        measured = server.load(path, bodies, clients=clients, num=num, seconds=scale.seconds)
+        bodies = [{"query": question, **extra} for question in islice(questions, num)]
+        measured = server.load(path, bodies, clients=clients, seconds=scale.seconds)
         first = measured.summary.first_ms
         rows[str(clients)] = {
             **row(measured, clients=clients),
@@ -128,7 +140,6 @@ def _finds(server: Server, word: str) -> bool:
 
 def measure_server(
     server: Server,
-    questions: Sequence[str],
     scale: Scale,
     *,
     answers: tuple[str, dict[str, Any]],
@@ -136,36 +147,21 @@ def measure_server(
 ) -> dict[str, Any]:
     """Measure a server; `answers` is its path for answers and what goes with a question.
 
-    No question is asked twice: what a server remembers shall not count as its speed.
+    No question is asked twice: what is compared is the work, not who remembers it.
     """
     say(f"  answers after {server.start_s:.1f} s; at rest")
-    rest_mb = round(server.rest_mb())
-    fresh = iter(questions)
-
-    def searches(num: int) -> list[dict[str, Any]]:
-        return [{"query": question, "k": 10} for question in islice(fresh, num)]
-
-    server.load(server.path, searches(40), clients=2, num=40)  # warm
-    search = {}
-    for clients in SEARCH_CLIENTS:
-        say(f"  search, {clients} clients")
-        bodies = searches(scale.num_searches)
-        measured = server.load(
-            server.path, bodies, clients=clients, num=len(bodies), seconds=scale.seconds
-        )
-        search[str(clients)] = row(measured, clients=clients)
-    path, extra = answers
+    questions = iter(data.distinct_questions())
     return {
         "start_to_first_answer_s": round(server.start_s, 2),
-        "rest_mb": rest_mb,
-        "search": search,
-        "first_token": first_tokens(server, path, fresh, extra, scale),
+        "rest_mb": round(server.rest_mb()),
+        "search": searches(server, questions, scale),
+        "first_token": first_tokens(server, questions, scale, answers),
         "edit_to_searchable_p50_s": edits(server, submit, num=scale.num_edits),
         "rest_after_load_mb": round(server.rest_mb()),
     }
 
 
-def measure_ours(chunks: Path, questions: Sequence[str], scale: Scale, llm: str) -> dict[str, Any]:
+def measure_ours(chunks: Path, scale: Scale, llm: str) -> dict[str, Any]:
     say("steelyard")
     home = _home(chunks)
     port = free_port()
@@ -177,7 +173,7 @@ def measure_ours(chunks: Path, questions: Sequence[str], scale: Scale, llm: str)
 
     try:
         answers = ("/v1/query", {"stream": True})
-        result = measure_server(server, questions, scale, answers=answers, submit=submit)
+        result = measure_server(server, scale, answers=answers, submit=submit)
         status = server.post("/v1/status", None, method="GET")
         return {"about": {"search": "hybrid, weighted RRF"}, "status": status, **result}
     finally:
@@ -198,7 +194,7 @@ def _home(chunks: Path) -> Path:
 
 
 def measure_peer(
-    name: str, python: Path, given: Sequence[str], questions: Sequence[str], scale: Scale, llm: str
+    name: str, python: Path, given: Sequence[str], scale: Scale, llm: str
 ) -> dict[str, Any]:
     """Measure a peer with each number of maths threads."""
     runs = {}
@@ -215,9 +211,7 @@ def measure_peer(
         try:
             assert server.process.stdout is not None
             about = json.loads(server.process.stdout.readline())
-            result = measure_server(
-                server, questions, scale, answers=("/answer", {}), submit=submit
-            )
+            result = measure_server(server, scale, answers=("/answer", {}), submit=submit)
             runs[threads] = {"about": about, **result}
         finally:
             server.stop()
@@ -290,17 +284,16 @@ def main() -> None:
     pythons = {name: python_of(options.venvs, name) for name in names}
     scale = QUICK if options.quick else FULL
     chunks = chunks_file(options.chunks or (QUICK_CHUNKS if options.quick else NUM_CHUNKS))
-    questions = data.distinct_questions()
     model = str(find_model("all-MiniLM-L6-v2"))
     result: dict[str, Any] = {"num_chunks": int(chunks.stem.split("-")[-1]), "quick": options.quick}
     figures: dict[str, dict[str, float | None]] = {}
     with MockModel(ttft_ms=TTFT_MS) as llm:
-        ours = measure_ours(chunks, questions, scale, llm.url)
+        ours = measure_ours(chunks, scale, llm.url)
         figures["steelyard"] = better([ours])
         result |= {"steelyard": ours, "peers": {}, "figures": figures}
         for name in names:
             given = [model, str(chunks), str(vectors_file(chunks, pythons[name], model))]
-            found = measure_peer(name, pythons[name], given, questions, scale, llm.url)
+            found = measure_peer(name, pythons[name], given, scale, llm.url)
             result["peers"][name], figures[name] = found, found["better"]
             write_result("peers", result, quiet=True)
     write_result("peers", result, quiet=True)

@@ -1,7 +1,7 @@
-"""Haystack: a pipeline of both in-memory retrievers and DocumentJoiner. See peer.py.
+"""Haystack: a pipeline of its FAISS and BM25 retrievers and DocumentJoiner. See peer.py.
 
-Needs: torch, sentence-transformers, haystack-ai, sentence-transformers-haystack, starlette,
-uvicorn, uvloop, httptools
+Needs: torch, sentence-transformers, haystack-ai, faiss-haystack, starlette, uvicorn, uvloop,
+httptools
 """
 
 import asyncio
@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from haystack import Document, Pipeline, component
 from haystack.components.generators.chat import OpenAIChatGenerator
 from haystack.components.joiners import DocumentJoiner
-from haystack.components.retrievers.in_memory import (
-    InMemoryBM25Retriever,
-    InMemoryEmbeddingRetriever,
-)
+from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
 from haystack.dataclasses import ChatMessage, StreamingChunk
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack.utils import Secret
+from haystack_integrations.components.retrievers.faiss import FAISSEmbeddingRetriever
+from haystack_integrations.document_stores.faiss import FAISSDocumentStore
 from peer import POOL, SOURCES, Encoder, Given, Row, Threads, given, prompt, serve
 
 
@@ -33,26 +32,28 @@ class MiniLM:
 
 
 class Haystack:
+    """The in-memory store has BM25 and would convert all embeddings at each question, so a FAISS
+    store holds those."""
+
     def __init__(self, here: Given) -> None:
         self.encoder = Encoder(here)
-        self.store = InMemoryDocumentStore(embedding_similarity_function="dot_product")
-        self.store.write_documents(
-            [
-                Document(id=row["id"], content=row["text"], embedding=vector.tolist())
-                for row, vector in zip(here.rows, here.vectors, strict=True)
-            ]
-        )
+        self.words = InMemoryDocumentStore()
+        self.vectors = FAISSDocumentStore(embedding_dim=here.vectors.shape[1])
+        self._write(here.rows, here.vectors.tolist())
         self.encoder.forget()
         self.pipeline = Pipeline()
         self.pipeline.add_component("embed", MiniLM(self.encoder))
-        self.pipeline.add_component("dense", InMemoryEmbeddingRetriever(self.store, top_k=POOL))
-        self.pipeline.add_component("lexical", InMemoryBM25Retriever(self.store, top_k=POOL))
+        self.pipeline.add_component(
+            "dense", FAISSEmbeddingRetriever(document_store=self.vectors, top_k=POOL)
+        )
+        self.pipeline.add_component("lexical", InMemoryBM25Retriever(self.words, top_k=POOL))
         joiner = DocumentJoiner(join_mode="reciprocal_rank_fusion", top_k=POOL)
         self.pipeline.add_component("join", joiner)
         self.pipeline.connect("embed.embedding", "dense.query_embedding")
         self.pipeline.connect("dense", "join")
         self.pipeline.connect("lexical", "join")
-        self.threads = Threads(1)
+        self.pipeline.warm_up()
+        self.threads = Threads()
         self.llm = OpenAIChatGenerator(
             model="mock",
             api_base_url=here.llm_url,
@@ -60,10 +61,18 @@ class Haystack:
             max_retries=0,
         )
 
-    async def search(self, query: str, k: int) -> list[Row]:
-        found = await self.pipeline.run_async(
-            {"embed": {"text": query}, "lexical": {"query": query}}
+    def _write(self, rows: list[Row], vectors: list[list[float]]) -> None:
+        self.words.write_documents([Document(id=row["id"], content=row["text"]) for row in rows])
+        self.vectors.write_documents(
+            [
+                Document(id=row["id"], content=row["text"], embedding=vector)
+                for row, vector in zip(rows, vectors, strict=True)
+            ]
         )
+
+    async def search(self, query: str, k: int) -> list[Row]:
+        asked = {"embed": {"text": query}, "lexical": {"query": query}}
+        found = await self.threads(self.pipeline.run, asked)
         return [{"id": one.id, "text": one.content} for one in found["join"]["documents"][:k]]
 
     async def answer(self, query: str) -> AsyncIterator[str]:
@@ -90,13 +99,7 @@ class Haystack:
 
     async def add(self, rows: list[Row]) -> None:
         def change() -> None:
-            vectors = self.encoder.encode([row["text"] for row in rows])
-            self.store.write_documents(
-                [
-                    Document(id=row["id"], content=row["text"], embedding=vector.tolist())
-                    for row, vector in zip(rows, vectors, strict=True)
-                ]
-            )
+            self._write(rows, self.encoder.encode([row["text"] for row in rows]).tolist())
 
         await self.threads(change)
 
@@ -106,7 +109,8 @@ if __name__ == "__main__":
     serve(
         Haystack(here),
         here,
-        search="Pipeline of InMemoryEmbeddingRetriever (exact) and InMemoryBM25Retriever, "
+        search="Pipeline of FAISSEmbeddingRetriever (exact) and InMemoryBM25Retriever, "
         "DocumentJoiner (RRF)",
-        server="Starlette around Pipeline.run_async and OpenAIChatGenerator.run_async",
+        server="Starlette; Pipeline.run on two threads (run_async takes longer), "
+        "OpenAIChatGenerator.run_async",
     )
