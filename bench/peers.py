@@ -194,11 +194,11 @@ def _home(chunks: Path) -> Path:
 
 
 def measure_peer(
-    name: str, python: Path, given: Sequence[str], scale: Scale, llm: str
+    name: str, python: Path, given: Sequence[str], scale: Scale, llm: str, *, threads_of: str
 ) -> dict[str, Any]:
     """Measure a peer with each number of maths threads."""
     runs = {}
-    for threads in THREADS:
+    for threads in threads_of.split(","):
         say(f"{name}, {threads} maths threads")
         port = free_port()
         command = [str(python), str(PEERS / f"{name}_server.py"), *given, str(port), llm]
@@ -275,6 +275,7 @@ def main() -> None:
         "--venvs", type=Path, required=True, help="the folder of their environments"
     )
     parser.add_argument("--quick", action="store_true", help="fewer chunks and requests")
+    parser.add_argument("--threads", default=",".join(THREADS), help="maths threads of the peers")
     parser.add_argument("--chunks", type=int, help=f"how many ({NUM_CHUNKS:,})")
     options = parser.parse_args()
     names = [name for name in options.peers.split(",") if name]
@@ -293,7 +294,9 @@ def main() -> None:
         result |= {"steelyard": ours, "peers": {}, "figures": figures}
         for name in names:
             given = [model, str(chunks), str(vectors_file(chunks, pythons[name], model))]
-            found = measure_peer(name, pythons[name], given, scale, llm.url)
+            found = measure_peer(
+                name, pythons[name], given, scale, llm.url, threads_of=options.threads
+            )
             result["peers"][name], figures[name] = found, found["better"]
             write_result("peers", result, quiet=True)
     write_result("peers", result, quiet=True)
