@@ -170,6 +170,7 @@ class App:
             AnswerCache(options),
             meaning=Meaning(threshold=options.threshold),
             questions=self.questions,
+            pool=self.workers.query,
             retriever=self.retriever,
             last_seq=self.store.last_seq,
             is_gone=self.vanished,

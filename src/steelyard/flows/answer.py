@@ -1,5 +1,6 @@
 """A question's way: cache, search, number the sources, generate, cite; then `Done` or `Failed`."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -105,12 +106,12 @@ class Answering:
         searched = _with_context(query, wish.history)
         asked = self._cached.asked(searched, wish.history, wish.cache)
         try:
-            found = await self._recall(draft, asked, deadline)
+            found, result = await self._find(draft, asked, deadline)
             if found is not None:
                 for event in self._again(draft, query, asked, found):
                     yield event
                 return
-            result = await self._retriever.search(searched, deadline=deadline)
+            assert result is not None
             draft.timings |= result.timings_ms
             draft.timings["search"] = draft.timings.pop("total")
             context = await self._gather(draft, searched, result)
@@ -151,12 +152,27 @@ class Answering:
                     )
         raise AssertionError("a stream ended without Done or Failed")
 
-    async def _recall(self, draft: _Draft, asked: Asked, deadline: Deadline) -> Found | None:
+    async def _find(
+        self, draft: _Draft, asked: Asked, deadline: Deadline
+    ) -> tuple[Found | None, SearchResult | None]:
+        """Return a valid answer from the cache, or else what the search finds.
+
+        The search begins before it is known that no kept answer means the same: most questions
+        are new, and then nothing has waited.
+        """
         found = await self._cached.exact(asked, deadline=deadline)
-        if found is None and deadline.left_s() > 0:
-            found = await self._cached.similar(asked, deadline=deadline)
-        draft.timings["cache"] = draft.elapsed_ms()
-        return found
+        if found is not None:
+            draft.timings["cache"] = draft.elapsed_ms()
+            return found, None
+        searching = asyncio.ensure_future(self._retriever.search(asked.query, deadline=deadline))
+        try:
+            if deadline.left_s() > 0:
+                found = await self._cached.similar(asked, deadline=deadline)
+            draft.timings["cache"] = draft.elapsed_ms()
+            return found, None if found else await searching
+        finally:
+            searching.cancel()
+            await asyncio.gather(searching, return_exceptions=True)
 
     def _again(self, draft: _Draft, query: Query, asked: Asked, found: Found) -> list[AnswerEvent]:
         """Return the events of an answer from the cache, under an id and with times of its own."""
@@ -175,6 +191,7 @@ class Answering:
             searched, result.found, stable_order=self._fallback is not None
         )
         draft.timings["context"] = round((perf_counter() - started) * 1000, 3)
+        draft.timings["found"] = draft.elapsed_ms()
         return context
 
     async def _write(
@@ -212,7 +229,7 @@ class Answering:
         cited = self._cite(draft.text, context.passages)
         total_ms = draft.elapsed_ms()
         first_ms = draft.first_token_ms if draft.first_token_ms is not None else total_ms
-        before_ms = sum(draft.timings[stage] for stage in ("cache", "search", "context"))
+        before_ms = draft.timings.pop("found")
         timings = draft.timings | {
             "first_token": first_ms,
             "generate": round(total_ms - before_ms, 3),

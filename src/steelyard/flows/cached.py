@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ from steelyard.core.chat import Answer, Message
 from steelyard.core.deadline import Deadline
 from steelyard.core.errors import UpstreamError
 from steelyard.core.ranking import Query, SearchResult, Vector
+from steelyard.infra.concurrent import compute
 from steelyard.retrieve import QuestionEmbedder, Retriever
 
 MAX_CANDIDATES = 8  # near questions whose meaning is compared
@@ -60,6 +62,7 @@ class CachedAnswers:
         *,
         meaning: Meaning,
         questions: QuestionEmbedder,
+        pool: ThreadPoolExecutor,
         retriever: Retriever,
         last_seq: Callable[[], int],
         is_gone: Callable[[str], bool],
@@ -69,6 +72,7 @@ class CachedAnswers:
         self.cache = cache
         self._meaning = meaning
         self._questions = questions
+        self._pool = pool
         self._retriever = retriever
         self._last_seq = last_seq
         self._is_gone = is_gone
@@ -95,9 +99,11 @@ class CachedAnswers:
             return None
         if not self.cache.holds(asked.scope):
             return None
-        near = await self._questions.embed(
-            asked.query.text, then=lambda vector: self._of_same_meaning(asked, vector)
-        )
+        try:
+            vector = await self._questions.vector(asked.query.text)
+        except Exception:  # whatever an encoder raises: the search says so, and goes on without
+            return None
+        near = await compute(self._pool, self._of_same_meaning, asked, vector)
         for one in near:
             if await self._valid(one.entry, asked, deadline) and await self._nothing_newer(
                 one.entry, asked, deadline
@@ -122,7 +128,7 @@ class CachedAnswers:
         if answer.degraded or result.snapshot < asked.seq:
             return
         vector: Vector | None = None
-        if asked.alone and self.cache.options.mode == "on":
+        if asked.alone and self.cache.options.mode == "on":  # known: the search has asked for it
             vector = await self._questions.vector(asked.query.text)
         entry = Entry(
             question=asked.query.text,
