@@ -16,7 +16,7 @@ def _read(chunks: list[bytes]) -> list[str]:
             yield chunk
 
     async def collect():
-        return [event async for event in read_events(source())]
+        return [event async for batch in read_events(source()) for event in batch]
 
     return asyncio.run(collect())
 

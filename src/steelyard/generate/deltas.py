@@ -1,7 +1,7 @@
 """The pieces of a streamed chat completion."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,15 @@ from steelyard.infra.http import foreign_message
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Visible text, "" if this event had none; `usage` where the server sent it."""
+    """Visible text, "" if these events had none; `usage` where the server sent it.
+
+    Events that arrive together are one delta of `num_tokens`: a server with many streams open
+    then passes on fewer, longer pieces instead of falling behind.
+    """
 
     text: str = ""
     usage: Finish | None = None
+    num_tokens: int = 0
 
 
 async def read_deltas(response: httpx2.Response, *, where: str) -> AsyncGenerator[Delta, None]:
@@ -41,15 +46,50 @@ async def read_deltas(response: httpx2.Response, *, where: str) -> AsyncGenerato
         yield _delta(completion, where)
         return
     finished = False
-    async with aclosing(read_events(response.aiter_bytes())) as events:
-        async for content in events:
-            if content.strip() == "[DONE]":
+    async with aclosing(read_events(response.aiter_bytes())) as batches:
+        async for batch in batches:
+            read = _read_batch(batch, where)
+            finished = finished or read.finished
+            if read.delta is not None:
+                yield read.delta
+            if read.error is not None:
+                raise read.error
+            if read.done:
                 return
-            event = _parse(content, where)
-            finished = finished or _finish_reason(event) is not None
-            yield _delta(event, where)
     if not finished:
         raise UpstreamError(f"{where} broke off its answer before the end; ask again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What came together: its text as one delta, then perhaps an error, or the end."""
+
+    delta: Delta | None
+    finished: bool
+    done: bool = False
+    error: UpstreamError | None = None
+
+
+def _read_batch(batch: Sequence[str], where: str) -> _Batch:
+    parts: list[Delta] = []
+    finished, done, error = False, False, None
+    for content in batch:
+        if content.strip() == "[DONE]":
+            done = True
+            break
+        try:
+            event = _parse(content, where)
+            parts.append(_delta(event, where))
+        except UpstreamError as caught:
+            error = caught
+            break
+        finished = finished or _finish_reason(event) is not None
+    if not parts:
+        return _Batch(None, finished, done, error)
+    usage = next((part.usage for part in reversed(parts) if part.usage), None)
+    text = "".join(part.text for part in parts)
+    num_tokens = sum(part.num_tokens for part in parts)
+    return _Batch(Delta(text, usage, num_tokens), finished, done, error)
 
 
 def _parse(content: str, where: str) -> dict[str, Any]:
@@ -80,7 +120,8 @@ def _delta(event: dict[str, Any], where: str) -> Delta:
     choice = _choice(event)
     part = choice.get("delta") or choice.get("message") or {}
     content = part.get("content") if isinstance(part, dict) else None
-    return Delta(content if isinstance(content, str) else "", _usage(event.get("usage")))
+    text = content if isinstance(content, str) else ""
+    return Delta(text, _usage(event.get("usage")), num_tokens=1 if text else 0)
 
 
 def _usage(usage: object) -> Finish | None:

@@ -136,7 +136,7 @@ class OpenAIGenerator:
             text = visible.feed(delta.text)
             if text:
                 clock.token()
-                num_tokens += 1
+                num_tokens += delta.num_tokens
                 yield Token(text)
         rest = visible.rest()
         if rest:

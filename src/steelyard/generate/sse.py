@@ -4,8 +4,8 @@ import codecs
 from collections.abc import AsyncGenerator, AsyncIterator
 
 
-async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
-    """Yield the `data` of each event, joined by line feeds.
+async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None]:
+    """Yield the `data` of the events that each chunk completes, lines joined by line feeds.
 
     Comments and other fields are skipped. Lines may end in CR, LF or both, characters may be
     split between chunks, and the last event may lack its empty line.
@@ -16,17 +16,20 @@ async def read_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]
     async for chunk in chunks:
         pending += decoder.decode(chunk)
         lines, pending = _split_lines(pending)
+        complete: list[str] = []
         for line in lines:
             if line.startswith("data:"):
                 event.append(line[5:].removeprefix(" "))
             elif not line and event:
-                yield "\n".join(event)
+                complete.append("\n".join(event))
                 event = []
+        if complete:
+            yield complete
     last = pending + decoder.decode(b"", True)
     if last.startswith("data:"):
         event.append(last.rstrip("\r\n")[5:].removeprefix(" "))
     if event:
-        yield "\n".join(event)
+        yield ["\n".join(event)]
 
 
 def _split_lines(text: str) -> tuple[list[str], str]:
