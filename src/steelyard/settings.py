@@ -56,7 +56,7 @@ class ServeOptions:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    max_computing: int = 96
+    max_computing: int = 64
     max_open: int = 512
     purge_url: str = ""
     public_key: str = ""
