@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A numbered source given to a generator: `document.text[start:end]`; `n` counts from 1."""
+    """A numbered source given to a generator: `document.text[start:end]`; `n` counts from 1.
+
+    `num_tokens` are its text's by the embedder's tokenizer, where they were counted.
+    """
 
     n: int
     chunk_id: int
@@ -19,6 +22,7 @@ class Passage:
     score: float
     heading: tuple[str, ...] = ()
     page: int | None = None
+    num_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ def fit_passages(
 
 
 def count_tokens(passages: Sequence[Passage], tokenizer: Tokenizer | None = None) -> list[int]:
-    """Return the tokens of each passage's text, estimated where there is no tokenizer."""
+    """Return the tokens of each passage's text: as known, else counted, else estimated."""
+    known = [passage.num_tokens for passage in passages if passage.num_tokens is not None]
+    if len(known) == len(passages):
+        return known
     texts = [passage.text for passage in passages]
     if tokenizer is not None:
         return tokenizer.count(texts)
@@ -54,4 +57,4 @@ def _cut(
     else:
         spans = tokenizer.offsets(passage.text)[:max_tokens]
         end = spans[-1][1] if spans else len(passage.text)
-    return replace(passage, text=passage.text[:end], end=passage.start + end)
+    return replace(passage, text=passage.text[:end], end=passage.start + end, num_tokens=None)

@@ -136,6 +136,7 @@ class Excerpt:
             score=self.score,
             heading=chunk.heading,
             page=chunk.page,
+            num_tokens=self.num_tokens,
         )
 
 
