@@ -146,7 +146,12 @@ class Player:
             chunk = live[chunk_id]
             assert (source.text, source.title) == (chunk.text, chunk.title)
         if served.cache == "exact":
-            fresh = await self.app.answering.answer(query, Wish(cache=CacheUse.NONE))
+            # "What about x?" may be served what was asked as "what about x".
+            scope = self.app.cached.asked(query, ()).scope
+            kept = self.app.cached.cache.peek(scope, query.text)
+            assert kept is not None
+            again = replace(query, text=kept.question)
+            fresh = await self.app.answering.answer(again, Wish(cache=CacheUse.NONE))
             if self.unmoved(before):
                 assert served.text == fresh.text
                 self.outcomes["compared"] += 1
