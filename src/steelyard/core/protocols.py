@@ -1,6 +1,6 @@
 """What the rooms promise each other; an implementation does not inherit, it fits."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.core.chat import Message, Passage, Piece
 from steelyard.core.documents import Chunk, Parsed
+from steelyard.core.evaluation import Better, Outcome, Question, Reduce, Values
 from steelyard.core.ranking import Allowed, Matrix, Ranking, RerankPassage, Vector
 
 
@@ -191,4 +192,41 @@ class Generator(Protocol):
         Raises:
             UpstreamError: the backend failed, stalled, or broke off the stream.
         """
+        ...
+
+
+class Measure(Protocol):
+    """A value that prints as it parses (`nDCG@10`). `quality` measures count a failure as 0."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def reduce(self) -> Reduce: ...
+
+    @property
+    def better(self) -> Better: ...
+
+    @property
+    def quality(self) -> bool: ...
+
+    def values(self, questions: Sequence[Question], outcomes: Sequence[Outcome]) -> Values:
+        """Return (N,) values, one a pair; NaN where the measure does not apply to a question."""
+        ...
+
+
+class Arm(Protocol):
+    """One way to serve, as production would. Two arms with equal `key` give equal outcomes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def parts(self) -> Mapping[str, str]: ...
+
+    async def run(self, question: Question) -> Outcome:
+        """Return what came of one question; a failure or time-out is an outcome too."""
         ...

@@ -1,0 +1,1 @@
+"""Evaluation: measures, statistics, and the reports made of them."""
