@@ -2,20 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from steelyard.core.chat import Citation, CitedText, Passage, Span
-from steelyard.core.sentences import split_sentences
+from steelyard.core.marks import MarkedSentence, marked_sentences
 from steelyard.core.words import content_stems, numbers, stems
 from steelyard.generate.prompt import REFUSAL
 from steelyard.generate.support import SUPPORTED, Evidence, Source, support
 
-# [1], [1, 2], [1-3], [^1], [Source 1] and the same in lenticular brackets.
-_MARKER = re.compile(
-    r"[\[【]\s*\^?(?:sources?\s+|passages?\s+)?(\d{1,3}(?:\s*(?:[,;–-]|and|&)\s*\d{1,3})*)"
-    r"(?:\s*†[^\]】]{0,40})?\s*[\]】](?!\()",
-    re.IGNORECASE,
-)
 _CLAIM_WORDS = 2  # a sentence with fewer content words and no number claims nothing
 _SAYS_NOTHING = re.compile(
     r"\b(?:documents?|sources?|passages?|context|information)\b[^.]{0,60}?"
@@ -29,16 +22,6 @@ _REFUSAL_STEMS = frozenset(stems(REFUSAL))
 _REFUSAL_LIKENESS = 0.75  # Jaccard of stems
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """A sentence of an answer, its place, and the numbers that it cites, in order."""
-
-    text: str
-    start: int
-    end: int
-    cited: tuple[int, ...]
-
-
 def cite(text: str, passages: Sequence[Passage]) -> CitedText:
     """Resolve an answer's markers to the spans of `passages` that back each sentence.
 
@@ -47,7 +30,7 @@ def cite(text: str, passages: Sequence[Passage]) -> CitedText:
     lists the sentences that claim something which neither their citations nor, without any,
     any passage backs. A refusal is not answerable, has no citations and is not unsupported.
     """
-    claims = _claims(text)
+    claims = marked_sentences(text)
     known = {passage.n: passage for passage in passages}
     if _is_refusal(text, claims, known):
         return CitedText(answerable=False, citations=(), unsupported=())
@@ -80,7 +63,9 @@ class _Sources:
         return (self[n] for n in self.known)
 
 
-def _resolve(claim: _Claim, sources: "_Sources") -> tuple[dict[int, list[tuple[int, int]]], float]:
+def _resolve(
+    claim: MarkedSentence, sources: "_Sources"
+) -> tuple[dict[int, list[tuple[int, int]]], float]:
     """Return the spans per cited number, and how well the claim is backed.
 
     With markers their spans back it, together; without, the best single passage does.
@@ -96,7 +81,9 @@ def _resolve(claim: _Claim, sources: "_Sources") -> tuple[dict[int, list[tuple[i
     return {}, max(alone, default=0.0)
 
 
-def _strength(claim: _Claim, backing: Sequence[tuple[Source, list[tuple[int, int]]]]) -> float:
+def _strength(
+    claim: MarkedSentence, backing: Sequence[tuple[Source, list[tuple[int, int]]]]
+) -> float:
     quotes = [source.text[start:end] for source, spans in backing for start, end in spans]
     if not quotes:
         return 0.0
@@ -121,56 +108,13 @@ def _context(passage: Passage) -> str:
     return "\n".join((passage.title, *passage.heading))
 
 
-def _claims(text: str) -> list[_Claim]:
-    """Cut an answer into sentences and take their markers out of them."""
-    markers = list(_MARKER.finditer(text))
-    plain = text
-    for marker in markers:  # in one form and of the same length, for the splitter to know
-        width = marker.end() - marker.start()
-        plain = plain[: marker.start()] + "[1]".ljust(width)[:width] + plain[marker.end() :]
-    claims: list[_Claim] = []
-    for start, end in _joined_spans(plain, split_sentences(plain)):
-        here = [marker for marker in markers if start <= marker.start() < end]
-        bare = text[start:end]
-        for marker in reversed(here):
-            bare = bare[: marker.start() - start] + " " + bare[marker.end() - start :]
-        cited = [n for marker in here for n in _numbers(marker.group(1))]
-        if here:
-            end = max(end, here[-1].end())
-        claims.append(_Claim(bare.strip(), start, end, tuple(dict.fromkeys(cited))))
-    return claims
-
-
-def _joined_spans(plain: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return `spans` with those that hold nothing but markers added to the one before."""
-    joined: list[tuple[int, int]] = []
-    for start, end in spans:
-        if joined and not re.sub(r"\[1\]|[\s.,;]", "", plain[start:end]):
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _numbers(listed: str) -> list[int]:
-    """Return the numbers of "1, 3-5"; a range is cut where it gets absurd."""
-    found: list[int] = []
-    for part in re.split(r"[,;&]|and", listed):
-        ends = [int(end) for end in re.split(r"[–-]", part) if end.strip()]
-        if len(ends) == 2 and ends[0] < ends[1] <= ends[0] + 20:
-            found += range(ends[0], ends[1] + 1)
-        else:
-            found += ends
-    return found
-
-
-def _claims_something(claim: _Claim) -> bool:
+def _claims_something(claim: MarkedSentence) -> bool:
     if claim.text.endswith(":") or claim.text.startswith("#") or _SAYS_NOTHING.search(claim.text):
         return False
     return len(content_stems(claim.text)) >= _CLAIM_WORDS or bool(numbers(claim.text))
 
 
-def _is_refusal(text: str, claims: list[_Claim], known: dict[int, Passage]) -> bool:
+def _is_refusal(text: str, claims: list[MarkedSentence], known: dict[int, Passage]) -> bool:
     """Tell whether the answer is that there is none: it says so first and then cites nothing."""
     if not text.strip() or not claims:
         return True
