@@ -1,0 +1,68 @@
+"""How a figure is written: its unit and digits, and which way is better, by its measure's name."""
+
+import math
+import re
+
+from steelyard.core.evaluation import Better, Interval, Reduce
+
+_LOWER = re.compile(r"(_ms|_tokens|cost_usd|_usd|^failed|^degraded)$")
+_QUANTILE = re.compile(r"^p(50|95|99)_")
+_UNITS = {"_ms": "ms", "_usd": "usd", "_tokens": "tokens"}
+NONE = "–"
+
+
+def unit_of(measure: str) -> str:
+    """Return ms, usd, tokens, or share (a number from 0 to 1 as a rule)."""
+    return next((unit for end, unit in _UNITS.items() if measure.endswith(end)), "share")
+
+
+def better_of(measure: str) -> Better:
+    """Return which way is better; a name that is not known counts as a measure of quality."""
+    return Better.LOWER if _LOWER.search(measure) else Better.HIGHER
+
+
+def reduce_of(measure: str) -> Reduce:
+    """Return how the measure's values become one figure."""
+    found = _QUANTILE.match(measure)
+    return Reduce(f"p{found[1]}") if found else Reduce.MEAN
+
+
+def is_quality(measure: str) -> bool:
+    """Tell whether the measure is about the answers, not about what they take."""
+    return better_of(measure) is Better.HIGHER
+
+
+def shown(measure: str, value: float) -> str:
+    """Return the value with its measure's digits and unit; – where there is none."""
+    if not math.isfinite(value):
+        return NONE
+    unit, size = unit_of(measure), abs(value)
+    if unit == "ms":
+        digits = 2 if size < 10 else 1 if size < 100 else 0
+        return f"{value:,.{digits}f} ms".replace("-", "−")
+    if unit == "usd":
+        return f"${value:,.{6 if size < 0.01 else 4}f}".replace("$-", "−$")
+    text = f"{value:,.0f}" if unit == "tokens" or size >= 1000 else f"{value:.3f}"
+    return text.replace("-", "−")
+
+
+def shown_delta(measure: str, value: float) -> str:
+    """Return a difference with its sign; no sign where it rounds to zero."""
+    text = shown(measure, value)
+    if text == NONE or not re.search(r"[1-9]", text):
+        return text.replace("−", "")
+    return text if value < 0 else f"+{text}"
+
+
+def with_interval(measure: str, found: Interval, *, delta: bool = False) -> str:
+    """Return `value [low, high]`; the unit stands once, after the value."""
+    write = shown_delta if delta else shown
+    if not math.isfinite(found.value):
+        return NONE
+    value = write(measure, found.value)
+    if not math.isfinite(found.low) or not math.isfinite(found.high):
+        return value
+    low, high = (
+        write(measure, end).removesuffix(" ms").replace("$", "") for end in (found.low, found.high)
+    )
+    return f"{value} [{low}, {high}]"
