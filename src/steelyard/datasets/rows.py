@@ -68,7 +68,7 @@ def document_of(row: Row, ledger: Ledger) -> SetDocument | None:
             return None
         ledger.count("documents that have only a title are read as their title", row.place)
         text = title
-    return SetDocument(identity, title, text or "", filename or _filename(identity))
+    return SetDocument(identity, title, text or "", filename or default_filename(identity))
 
 
 def question_of(row: Row, ledger: Ledger, *, number: int) -> DraftQuestion | None:
@@ -104,7 +104,7 @@ def question_of(row: Row, ledger: Ledger, *, number: int) -> DraftQuestion | Non
     return draft
 
 
-def _filename(identity: str) -> str:
+def default_filename(identity: str) -> str:
     named = identity.lower().endswith(_MARKUP) and "://" not in identity
     return identity if named else "document.txt"
 
