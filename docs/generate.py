@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: `docs/cli.md`, `docs/settings.md`, `docs/api.md`.
+"""Writes the reference pages from the code: `cli.md`, `settings.md`, `api.md`, `measures.md`.
 
 `python docs/generate.py` writes them; with `--check` it only says which are stale.
 """
@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from steelyard.cli.program import program
+from steelyard.evals.measures import known_measures
 from steelyard.server.openapi import ENDPOINTS
 from steelyard.settings import Settings, option_types
 
@@ -88,8 +89,43 @@ def api_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+MEASURES_PAGE = """# Measures
+
+Written as here, in any case, with commas: `--measures nDCG@10,R@10,EM,F1,p95_ms`. A set's figure is
+the mean over the questions that a measure applies to, or the percentile in its name.
+
+* **Nothing is left out for having failed.** A question whose outcome is an error or a time-out, or
+  whose search found nothing, counts as 0 in every measure but those of effort.
+* **Not every measure applies to every question.** Without judgements there is no nDCG, without gold
+  answers no EM; such a question has no value and is not counted in `n`. An arm that only retrieves
+  has no measures of answers.
+* **Times hold failures too**: a time-out lasted as long as its asker waited. A quick refusal is
+  quick, so read times beside `failed`. STAGE is a stage of an answer, as in its `timings_ms`.
+* **Our order counts.** Rankings are measured in the order in which they were shown; ties are not
+  broken anew.
+* Citation marks (`[2]`) are taken out of an answer before its words are compared.
+* A citation is *on gold* if it overlaps a gold span of the same document, place by place; where the
+  places are not known, or the document was read in a way that moved them, if five words in a row
+  (or all of the shorter text) are the same; in another document, five words in a row.
+"""
+
+
+def measures_page() -> str:
+    lines = [NOTE + MEASURES_PAGE, "| measure | what it says | range | better | source |"]
+    lines.append("|---|---|---|---|---|")
+    for one in known_measures():
+        cells = (f"`{one.form}`", one.meaning, one.range, one.better.value, one.source)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
-    pages = {"cli.md": cli_page(), "settings.md": settings_page(), "api.md": api_page()}
+    pages = {
+        "cli.md": cli_page(),
+        "settings.md": settings_page(),
+        "api.md": api_page(),
+        "measures.md": measures_page(),
+    }
     stale = []
     for name, text in pages.items():
         path = HERE / name
