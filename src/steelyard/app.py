@@ -12,15 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from steelyard.cache import AnswerCache
-from steelyard.cache.meaning import Meaning, guard
+from steelyard.bundle import Bundle
+from steelyard.cache.meaning import guard
 from steelyard.cache.shared import SharedCache
 from steelyard.chunk import CHUNKER_VERSION, StructureChunker
-from steelyard.core.chat import Answer
-from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP, StoredChunk
-from steelyard.core.errors import SteelyardError
+from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP
+from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.core.protocols import Embedder, Generator, Reranker
-from steelyard.core.ranking import Query
 from steelyard.flows.answer import Answering
 from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.embedding import embed_again
@@ -30,24 +28,16 @@ from steelyard.flows.library import Library, Synced
 from steelyard.flows.sharing import open_shared
 from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
-from steelyard.generate import (
-    ExtractiveGenerator,
-    cite,
-)
 from steelyard.index import Shadows
 from steelyard.infra.concurrent import Workers, compute
 from steelyard.parse import PARSER_VERSION, FileParser
 from steelyard.parts import (
     Status,
-    bundle_name,
-    kept_token_ids,
     llm_problem,
     make_embedder,
-    make_generator,
-    make_reranker,
     offers,
 )
-from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
+from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.settings import Loaded, load_settings
 from steelyard.store import Store
 from steelyard.version import __version__
@@ -55,6 +45,7 @@ from steelyard.version import __version__
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+RECIPE_GROUPS = ("parse", "chunk", "embed", "index")
 DATABASE = "steelyard.db"
 
 
@@ -64,15 +55,16 @@ def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
     Raises:
         SetupError: the settings are wrong, or the home cannot be opened; says what to do.
     """
-    return App(home.expanduser().absolute(), load_settings(home, flags=flags))
+    return App(home.expanduser().absolute(), load_settings(home, flags=flags), flags or {})
 
 
 class App:
     """One open home. Not async itself; `working` runs the background tasks of a server."""
 
-    def __init__(self, home: Path, loaded: Loaded) -> None:
+    def __init__(self, home: Path, loaded: Loaded, flags: Mapping[str, Any]) -> None:
         self.home = home
         self.settings = loaded.settings
+        self._flags = dict(flags)
         self.store = Store.open(home / DATABASE)
         self.workers = Workers()
         self.work = Work()
@@ -116,68 +108,6 @@ class App:
         return QuestionEmbedder(self.embedder, pool=self.workers.query)
 
     @cached_property
-    def retriever(self) -> Retriever:
-        def is_gone(chunk: StoredChunk) -> bool:
-            return self.vanished(chunk.uri)
-
-        return Retriever(
-            questions=self.questions,
-            index=self.index,
-            reader=self.store,
-            pool=self.workers.query,
-            options=self.settings.retrieve,
-            reranking=self.reranking,
-            is_gone=is_gone,
-        )
-
-    @cached_property
-    def extractive(self) -> Generator:
-        return ExtractiveGenerator(self.embedder, pool=self.workers.query)
-
-    @cached_property
-    def generator(self) -> Generator:
-        made = make_generator(self.settings, tokenizer=self.embedder.tokenizer)
-        return made or self.extractive
-
-    @cached_property
-    def reranker(self) -> Reranker | None:
-        return make_reranker(self.settings)
-
-    @cached_property
-    def reranking(self) -> Reranking | None:
-        if (reranker := self.reranker) is None:
-            return None
-        return Reranking(
-            reranker,
-            pool_size=self.settings.rerank.pool,
-            token_ids=kept_token_ids(reranker, self.store),
-            workers=self.workers.query,
-        )
-
-    @cached_property
-    def context(self) -> ContextBuilder:
-        return ContextBuilder(
-            reader=self.store,
-            tokenizer=self.embedder.tokenizer,
-            pool=self.workers.query,
-            options=self.settings.context,
-        )
-
-    @cached_property
-    def cached(self) -> CachedAnswers:
-        options = self.settings.cache
-        return CachedAnswers(
-            AnswerCache(options),
-            meaning=Meaning(threshold=options.threshold),
-            questions=self.questions,
-            pool=self.workers.query,
-            retriever=self.retriever,
-            last_seq=self.store.last_seq,
-            is_gone=self.vanished,
-            bundle=self.bundle,
-        )
-
-    @cached_property
     def shared(self) -> SharedCache | None:
         url, database = self.settings.cache.url, self.home / DATABASE
         if not url:
@@ -185,39 +115,57 @@ class App:
         return open_shared(url, self.cached.cache, home=self.home, database=database)
 
     @cached_property
+    def champion(self) -> Bundle:
+        """What answers."""
+        return Bundle(self, self.settings)
+
+    def variant(self, flags: Mapping[str, Any]) -> Bundle:
+        """Return another bundle over this home's documents, index and embedder; unlogged.
+
+        Raises:
+            SetupError: the options are wrong, or change how documents are read or embedded.
+        """
+        settings = load_settings(self.home, flags={**self._flags, **flags}).settings
+        for group in RECIPE_GROUPS:
+            if getattr(settings, group) != getattr(self.settings, group):
+                raise SetupError(
+                    f"options of {group!r} differ, so this bundle needs an index of its own; "
+                    f"leave {group}.* as the home has it"
+                )
+        return Bundle(self, settings, logs=False)
+
+    @property
+    def retriever(self) -> Retriever:
+        return self.champion.retriever
+
+    @property
+    def generator(self) -> Generator:
+        return self.champion.generator
+
+    @property
+    def reranker(self) -> Reranker | None:
+        return self.champion.reranker
+
+    @property
+    def cached(self) -> CachedAnswers:
+        return self.champion.cached
+
+    @property
     def answering(self) -> Answering:
-        generator = self.generator
-        return Answering(
-            retriever=self.retriever,
-            cached=self.cached,
-            context=self.context,
-            generator=generator,
-            fallback=None if generator is self.extractive else self.extractive,
-            cite=cite,
-            bundle=self.bundle,
-            log_answer=self._log_answer,
-        )
+        return self.champion.answering
+
+    @property
+    def bundle(self) -> str:
+        return self.champion.name
 
     def _warm_up(self) -> None:
         """Make what a first question would wait for."""
         _ = self.retriever
         guard("warm", "up")  # reads its word lists
 
-    def _log_answer(self, query: Query, answer: Answer) -> None:
-        """Log an answer without making anybody wait for the disk."""
-
-        def write() -> None:
-            try:
-                self.store.log_answer(query, answer)
-            except SteelyardError as error:
-                log.warning("answer_not_logged reason=%s", error)
-
-        self.workers.query.submit(write)
-
-    @cached_property
-    def bundle(self) -> str:
-        """Names everything that shapes an answer, except the documents."""
-        return bundle_name(self.settings, self.recipe.name, self.generator.model)
+    @property
+    def recipe_name(self) -> str:
+        return self.recipe.name
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -268,9 +216,7 @@ class App:
 
     async def aclose(self) -> None:
         """Close connections, threads and child processes of the models; before `close`."""
-        for name in ("generator", "reranker"):
-            if aclose := getattr(self.__dict__.get(name), "aclose", None):
-                await aclose()
+        await self.champion.aclose()
 
     async def _keep_ingesting(self, follower: TruthFollower) -> None:
         """Run the pipeline; when the home cannot be written, say why and try again."""

@@ -43,10 +43,11 @@ def make_embedder(settings: Settings) -> Embedder:
 
 def make_generator(settings: Settings, *, tokenizer: Tokenizer) -> Generator | None:
     """Return the configured language model; None: answers are quoted from the documents."""
+    closed_book = settings.retrieve.legs == "none"
     if settings.llm.gguf:
-        return GgufGenerator(settings.llm, tokenizer=tokenizer)
+        return GgufGenerator(settings.llm, tokenizer=tokenizer, closed_book=closed_book)
     if settings.llm.url:
-        return OpenAIGenerator(settings.llm, tokenizer=tokenizer)
+        return OpenAIGenerator(settings.llm, tokenizer=tokenizer, closed_book=closed_book)
     return None
 
 
@@ -76,7 +77,8 @@ def bundle_name(settings: Settings, recipe: str, model: str) -> str:
     """Name everything that shapes an answer, except the documents."""
     llm = settings.llm
     writer = llm.gguf or f"{llm.url} {llm.model}".strip() or model
-    shaping = (settings.retrieve, settings.rerank, settings.context)
+    writing = (llm.instructions, llm.max_tokens, llm.temperature, llm.context_tokens)
+    shaping = (settings.retrieve, settings.rerank, settings.context, writing)
     parts = (recipe, PROMPT_ID, writer, *map(repr, shaping))
     return "b" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard.core.chat import Message, Passage
 from steelyard.generate import PROMPT_ID, REFUSAL
-from steelyard.generate.prompt import build_messages, disarm, fit_history
+from steelyard.generate.prompt import build_closed_book, build_messages, disarm, fit_history
 
 DATA = Path(os.environ.get("STEELYARD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -90,3 +90,19 @@ def test_the_latest_turns_are_kept():
     turns = [Message("user", "a" * 400), Message("assistant", "b" * 40), Message("user", "c" * 40)]
     assert fit_history(turns, max_tokens=25) == tuple(turns[1:])
     assert fit_history(turns, max_tokens=0) == ()
+
+
+def test_instructions_stand_behind_our_rules_and_do_not_replace_them(passages):
+    plain = build_messages("How long?", passages)[0].content
+    told = build_messages("How long?", passages, instructions=" Be formal. ")[0].content
+    assert told.startswith(plain)
+    assert told.endswith("Be formal.")
+
+
+def test_a_closed_book_is_told_to_refuse_what_it_does_not_know():
+    turns = [Message("system", "obey"), Message("user", "Hello"), Message("assistant", "Hi")]
+    messages = build_closed_book("How long?", history=turns, instructions="Be formal.")
+    assert [turn.role for turn in messages] == ["system", "user", "assistant", "user"]
+    assert REFUSAL in messages[0].content
+    assert "source" not in messages[0].content
+    assert messages[-1].content == "How long?"

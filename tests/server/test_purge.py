@@ -157,7 +157,7 @@ def test_a_promoted_bundle_purges_the_answers_of_the_one_before(open_client, tar
     target.until(EVERYTHING)
     app: App = client.app.state.live.app
     before = app.bundle
-    app.__dict__["bundle"] = "b0000000000000000"
+    app.champion.__dict__["name"] = "b0000000000000000"
     assert target.until(before) == {before}
 
 

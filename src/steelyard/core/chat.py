@@ -66,7 +66,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `unsupported` marks the sentences of `text` that no source supports."""
+    """A finished answer. `unsupported` marks the sentences of `text` that no source supports.
+
+    `confidence`, where the generator tells, is how likely the sources answer at all, 0 to 1.
+    """
 
     id: str
     text: str
@@ -79,6 +82,7 @@ class Answer:
     bundle: str
     snapshot: int
     degraded: tuple[str, ...]
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class Finish:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    confidence: float | None = None
 
 
 Piece = Token | Finish

@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.chat import Message, Passage, Piece
+from steelyard.core.deadline import Deadline
 from steelyard.core.documents import Chunk, Parsed
 from steelyard.core.evaluation import Better, Outcome, Question, Reduce, Values
-from steelyard.core.ranking import Allowed, Matrix, Ranking, RerankPassage, Vector
+from steelyard.core.ranking import (
+    Allowed,
+    Matrix,
+    Query,
+    Ranking,
+    RerankPassage,
+    SearchResult,
+    Vector,
+)
 
 
 class Parser(Protocol):
@@ -159,6 +168,14 @@ class Index(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Retrieving(Protocol):
+    """What finds chunks for a question."""
+
+    async def search(self, query: Query, *, deadline: Deadline | None = None) -> SearchResult:
+        """Return the k best chunks that the principal may read, best first."""
+        ...
 
 
 class Reranker(Protocol):

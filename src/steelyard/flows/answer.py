@@ -23,10 +23,10 @@ from steelyard.core.chat import (
 )
 from steelyard.core.deadline import Deadline
 from steelyard.core.errors import InputError, SetupError, SteelyardError, UpstreamError
-from steelyard.core.protocols import Generator
+from steelyard.core.protocols import Generator, Retrieving
 from steelyard.core.ranking import Query, SearchResult
 from steelyard.flows.cached import Asked, CachedAnswers, CacheUse, Found
-from steelyard.retrieve import Context, ContextBuilder, Retriever, check_query
+from steelyard.retrieve import Context, ContextBuilder, check_query
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Answering:
     def __init__(
         self,
         *,
-        retriever: Retriever,
+        retriever: Retrieving,
         cached: CachedAnswers,
         context: ContextBuilder,
         generator: Generator,
@@ -254,6 +254,7 @@ class Answering:
             bundle=self._bundle,
             snapshot=result.snapshot,
             degraded=(*result.degraded, *draft.degraded),
+            confidence=draft.finish.confidence,
         )
 
     def _outcome(self, asked: Asked) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 
 from steelyard.core.chat import Finish, Message, Passage, Piece, Token
@@ -17,6 +18,14 @@ _MAX_REMEMBERED = 2048  # sentence vectors: 4 MB at 384 dimensions
 _FOREIGN_MARK = re.compile(r"\s?[\[【]\s*\^?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*[\]】](?!\()")
 _LIST_BREAK = re.compile(r"\s*\n\s*(?=(?:[-*+•▪◦‣–.]|\d{1,3}[.)]|[a-z][.)])\s)")
 _LINE = re.compile(r"\||[-*+•>]\s|\d{1,3}[.)]\s|```")
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """`confidence` is how likely the text answers, 0 to 1; it is the refusal below a bound."""
+
+    text: str
+    confidence: float
 
 
 class ExtractiveGenerator:
@@ -52,12 +61,16 @@ class ExtractiveGenerator:
 
         `history` is not read: the question must say what it is about.
         """
-        text = await compute(self._pool, self.answer, question, passages)
-        for word in re.findall(r"\s*\S+", text):
+        quoted = await compute(self._pool, self.quote, question, passages)
+        for word in re.findall(r"\s*\S+", quoted.text):
             yield Token(word)
-        yield Finish()
+        yield Finish(confidence=quoted.confidence)
 
     def answer(self, question: str, passages: Sequence[Passage]) -> str:
+        """Return the whole answer's text, as `quote` does."""
+        return self.quote(question, passages).text
+
+    def quote(self, question: str, passages: Sequence[Passage]) -> "Quoted":
         """Return the whole answer; blocking, some tens of milliseconds.
 
         Passages rank by their scores, in whatever order they are numbered; equal ones as given.
@@ -65,8 +78,9 @@ class ExtractiveGenerator:
         by_rank = sorted(passages, key=lambda passage: -passage.score)
         choice = choose(question, by_rank, embed=self._embed, options=self._options)
         if not choice.answers:
-            return REFUSAL
-        return join_quotes([(pick.text, by_rank[pick.place].n) for pick in choice.picks])
+            return Quoted(REFUSAL, choice.confidence)
+        quotes = [(pick.text, by_rank[pick.place].n) for pick in choice.picks]
+        return Quoted(join_quotes(quotes), choice.confidence)
 
     def _embed(self, text: str) -> Vector:
         with self._lock:

@@ -30,7 +30,13 @@ class GgufGenerator:
     next question starts it again.
     """
 
-    def __init__(self, options: LlmOptions, *, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self,
+        options: LlmOptions,
+        *,
+        tokenizer: Tokenizer | None = None,
+        closed_book: bool = False,
+    ) -> None:
         """Check what can be checked without loading the model.
 
         Raises:
@@ -44,6 +50,7 @@ class GgufGenerator:
             )
         self._options = options
         self._tokenizer = tokenizer
+        self._closed_book = closed_book
         self._process: Process | None = None
         self._generator: OpenAIGenerator | None = None
         self._starting = asyncio.Lock()
@@ -79,7 +86,9 @@ class GgufGenerator:
                 await self._stop()
                 url = await self._start()
                 options = replace(self._options, url=url, model=self.model)
-                self._generator = OpenAIGenerator(options, tokenizer=self._tokenizer)
+                self._generator = OpenAIGenerator(
+                    options, tokenizer=self._tokenizer, closed_book=self._closed_book
+                )
             return self._generator
 
     async def _start(self) -> str:

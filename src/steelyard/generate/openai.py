@@ -19,7 +19,12 @@ from steelyard.core.protocols import Tokenizer
 from steelyard.generate.deltas import Delta, ThoughtFilter, read_deltas
 from steelyard.generate.discover import list_models
 from steelyard.generate.options import LlmOptions
-from steelyard.generate.prompt import SOURCE_TOKENS, build_messages, fit_history
+from steelyard.generate.prompt import (
+    SOURCE_TOKENS,
+    build_closed_book,
+    build_messages,
+    fit_history,
+)
 from steelyard.infra.http import endpoint_root, is_brief, open_client, upstream_error
 
 _LOG = logging.getLogger(__name__)
@@ -42,8 +47,14 @@ def api_key(url: str) -> str:
 class OpenAIGenerator:
     """A `Generator` over one endpoint. The key is read once, here, and never shown."""
 
-    def __init__(self, options: LlmOptions, *, tokenizer: Tokenizer | None = None) -> None:
-        """Prepare a client; nothing is sent yet.
+    def __init__(
+        self,
+        options: LlmOptions,
+        *,
+        tokenizer: Tokenizer | None = None,
+        closed_book: bool = False,
+    ) -> None:
+        """Prepare a client; nothing is sent yet. `closed_book`: no sources are to be expected.
 
         Raises:
             SetupError: `options.url` is no usable URL.
@@ -56,6 +67,7 @@ class OpenAIGenerator:
                 f"{error}; run steelyard serve --llm-url http://127.0.0.1:8000/v1"
             ) from error
         self._tokenizer = tokenizer
+        self._closed_book = closed_book
         self._model = options.model
         self._ask_usage = True
         key = api_key(self._url)
@@ -96,7 +108,11 @@ class OpenAIGenerator:
             extra_tokens=SOURCE_TOKENS,
         )
         turns = fit_history(history, max_tokens=options.history_tokens)
-        messages = build_messages(question, kept, history=turns)
+        extra = options.instructions
+        if self._closed_book:
+            messages = build_closed_book(question, history=turns, instructions=extra)
+        else:
+            messages = build_messages(question, kept, history=turns, instructions=extra)
         clock = _Clock(options, where=self._url)
         started = False
         for attempt in (1, 2):

@@ -12,7 +12,8 @@ class LlmOptions:
 
     `first_token_timeout_s` counts from the request, `stall_timeout_s` between tokens,
     `total_timeout_s` over everything; thinking aloud does not count as a token.
-    `context_tokens` is the budget for sources, `history_tokens` for earlier turns.
+    `context_tokens` is the budget for sources, `history_tokens` for earlier turns. `instructions`
+    are added to our rules: a tone, a format, words of the house.
     """
 
     url: str = ""
@@ -26,3 +27,4 @@ class LlmOptions:
     temperature: float = 0.0
     context_tokens: int = 3000
     history_tokens: int = 500
+    instructions: str = ""

@@ -34,7 +34,16 @@ do not answer it, reply with exactly: {refusal}
 
 Question: {question}"""
 
-PROMPT_ID = hashlib.sha256(f"{_SYSTEM}\0{_SOURCE}\0{_QUESTION}".encode()).hexdigest()[:12]
+_CLOSED_BOOK = f"""\
+You answer questions from what you know.
+
+Rules:
+1. Reply in the language of the question. Be brief: say the answer first, without a preamble.
+2. Guess nothing. When you do not know the answer, reply with exactly this sentence and nothing \
+else: {REFUSAL}"""
+
+_TEMPLATES = (_SYSTEM, _SOURCE, _QUESTION, _CLOSED_BOOK)
+PROMPT_ID = hashlib.sha256("\0".join(_TEMPLATES).encode()).hexdigest()[:12]
 """Names the template: answers made under different ids are not comparable."""
 
 SOURCE_TOKENS = 24
@@ -51,7 +60,11 @@ _LOOKALIKE = {"<": "‹", "[": "⁅"}
 
 
 def build_messages(
-    question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()
+    question: str,
+    passages: Sequence[Passage],
+    *,
+    history: Sequence[Message] = (),
+    instructions: str = "",
 ) -> list[Message]:
     """Return the conversation to send: the rules, earlier turns, then sources and question.
 
@@ -63,8 +76,24 @@ def build_messages(
         refusal=REFUSAL,
         question=disarm(question.strip()),
     )
-    turns = [Message(turn.role, disarm(turn.content)) for turn in history if turn.role != "system"]
-    return [Message("system", _SYSTEM), *turns, Message("user", content)]
+    return [_rules(_SYSTEM, instructions), *_turns(history), Message("user", content)]
+
+
+def build_closed_book(
+    question: str, *, history: Sequence[Message] = (), instructions: str = ""
+) -> list[Message]:
+    """Return the conversation to send where nothing was searched: rules, turns, question."""
+    asked = Message("user", disarm(question.strip()))
+    return [_rules(_CLOSED_BOOK, instructions), *_turns(history), asked]
+
+
+def _rules(rules: str, instructions: str) -> Message:
+    extra = f"\n\nBeyond these rules:\n{instructions.strip()}" if instructions.strip() else ""
+    return Message("system", rules + extra)
+
+
+def _turns(history: Sequence[Message]) -> list[Message]:
+    return [Message(turn.role, disarm(turn.content)) for turn in history if turn.role != "system"]
 
 
 def disarm(text: str) -> str:

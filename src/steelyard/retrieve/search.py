@@ -7,7 +7,7 @@ from time import perf_counter
 
 from steelyard.core.deadline import Deadline
 from steelyard.core.documents import StoredChunk
-from steelyard.core.errors import InputError, UpstreamError
+from steelyard.core.errors import InputError, SetupError, UpstreamError
 from steelyard.core.protocols import Index
 from steelyard.core.ranking import FoundChunk, Query, Ranking, SearchResult
 from steelyard.infra.concurrent import compute
@@ -19,6 +19,7 @@ from steelyard.retrieve.reranking import Reranking
 MAX_QUERY_CHARS = 32_000
 MAX_K = 200
 MAX_COLLECTIONS = 32
+LEGS = {"hybrid": KINDS, "dense": (DENSE,), "lexical": (LEXICAL,), "none": ()}
 LEGS_SHARE = 0.7  # of what is left of the deadline; the rest is for fetching and reranking
 _RESERVE_S = 0.004  # kept back from reranking, to end in time
 _LEARNING = 0.1  # of the moving mean that says how long the dense leg takes
@@ -28,11 +29,18 @@ _LEARNING = 0.1  # of the moving mean that says how long the dense leg takes
 class RetrieveOptions:
     """`pool` hits are taken from each leg before fusion, and the lexical leg's ranks count
     `lexical_weight` times (docs/why/retrieval.md); a leg slower than `leg_budget_s` is left out
-    and named in `degraded`."""
+    and named in `degraded`. `legs` is hybrid (both), dense, lexical, or none: a language model
+    then answers from what it knows."""
 
     pool: int = 50
     lexical_weight: float = 1.5
     leg_budget_s: float = 2.0
+    legs: str = "hybrid"
+
+    def __post_init__(self) -> None:
+        """Raise SetupError for an unknown choice."""
+        if self.legs not in LEGS:
+            raise SetupError(f"retrieve.legs is {self.legs!r}; set it to {', '.join(LEGS)}")
 
 
 class Retriever:
@@ -86,12 +94,15 @@ class Retriever:
         started = perf_counter()
         timings: dict[str, float] = {}
         view = self._index.view()
+        kinds = LEGS[self._options.legs]
+        if not kinds:
+            return SearchResult((), view.seq, (), {"total": _ms(started)})
         wanted = max(query.k, self._reranking.pool_size if self._reranking else 0)
-        skipped = self._too_slow(deadline)
+        skipped = self._too_slow(deadline) if kinds == KINDS else {}
         legs = await self._legs.run(
             query,
             view,
-            kinds=[kind for kind in KINDS if kind not in skipped],
+            kinds=[kind for kind in kinds if kind not in skipped],
             depth=max(self._options.pool, 2 * wanted),
             budget_s=min(self._options.leg_budget_s, deadline.left_s() * LEGS_SHARE),
             timings=timings,

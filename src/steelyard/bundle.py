@@ -1,0 +1,164 @@
+"""One way to answer, live: retrieval, reranker, context, generator and cache over a home."""
+
+import logging
+from functools import cached_property
+from typing import Any, Protocol
+
+from steelyard.cache import AnswerCache
+from steelyard.cache.meaning import Meaning
+from steelyard.core.chat import Answer
+from steelyard.core.documents import StoredChunk
+from steelyard.core.errors import SteelyardError
+from steelyard.core.protocols import Embedder, Generator, Reranker, Retrieving
+from steelyard.core.ranking import Query
+from steelyard.flows.answer import Answering
+from steelyard.flows.cached import CachedAnswers
+from steelyard.flows.follow import Vanished
+from steelyard.generate import ExtractiveGenerator, cite
+from steelyard.index import Shadows
+from steelyard.infra.concurrent import Workers
+from steelyard.parts import bundle_name, kept_token_ids, make_generator, make_reranker
+from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
+from steelyard.settings import Settings
+from steelyard.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Home(Protocol):
+    """What every bundle of one home shares."""
+
+    store: Store
+    workers: Workers
+    vanished: Vanished
+
+    @property
+    def embedder(self) -> Embedder: ...
+
+    @property
+    def index(self) -> Shadows: ...
+
+    @property
+    def questions(self) -> QuestionEmbedder: ...
+
+    @property
+    def recipe_name(self) -> str: ...
+
+
+class Bundle:
+    """Parts are made when they are first used. A different one over the same home shares its
+    store, index and embedder, and nothing else."""
+
+    def __init__(self, home: Home, settings: Settings, *, logs: bool = True) -> None:
+        """`logs`: answers go to the home's query log."""
+        self.settings = settings
+        self._home = home
+        self._logs = logs
+
+    @cached_property
+    def name(self) -> str:
+        """Names everything that shapes an answer, except the documents."""
+        return bundle_name(self.settings, self._home.recipe_name, self.generator.model)
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        home = self._home
+
+        def is_gone(chunk: StoredChunk) -> bool:
+            return home.vanished(chunk.uri)
+
+        return Retriever(
+            questions=home.questions,
+            index=home.index,
+            reader=home.store,
+            pool=home.workers.query,
+            options=self.settings.retrieve,
+            reranking=self.reranking,
+            is_gone=is_gone,
+        )
+
+    @cached_property
+    def extractive(self) -> Generator:
+        return ExtractiveGenerator(self._home.embedder, pool=self._home.workers.query)
+
+    @cached_property
+    def generator(self) -> Generator:
+        made = make_generator(self.settings, tokenizer=self._home.embedder.tokenizer)
+        return made or self.extractive
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        return make_reranker(self.settings)
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        if (reranker := self.reranker) is None:
+            return None
+        return Reranking(
+            reranker,
+            pool_size=self.settings.rerank.pool,
+            token_ids=kept_token_ids(reranker, self._home.store),
+            workers=self._home.workers.query,
+        )
+
+    @cached_property
+    def context(self) -> ContextBuilder:
+        return ContextBuilder(
+            reader=self._home.store,
+            tokenizer=self._home.embedder.tokenizer,
+            pool=self._home.workers.query,
+            options=self.settings.context,
+        )
+
+    @cached_property
+    def cached(self) -> CachedAnswers:
+        home, options = self._home, self.settings.cache
+        return CachedAnswers(
+            AnswerCache(options),
+            meaning=Meaning(threshold=options.threshold),
+            questions=home.questions,
+            pool=home.workers.query,
+            retriever=self.retriever,
+            last_seq=home.store.last_seq,
+            is_gone=home.vanished,
+            bundle=self.name,
+        )
+
+    @cached_property
+    def answering(self) -> Answering:
+        return self.answering_from(self.retriever)
+
+    def answering_from(self, retriever: Retrieving) -> Answering:
+        """Return the same way to answer over what another retriever finds."""
+        generator = self.generator
+        return Answering(
+            retriever=retriever,
+            cached=self.cached,
+            context=self.context,
+            generator=generator,
+            fallback=None if generator is self.extractive else self.extractive,
+            cite=cite,
+            bundle=self.name,
+            log_answer=self._log_answer,
+        )
+
+    def _log_answer(self, query: Query, answer: Answer) -> None:
+        """Log an answer without making anybody wait for the disk."""
+        if not self._logs:
+            return
+        store = self._home.store
+
+        def write() -> None:
+            try:
+                store.log_answer(query, answer)
+            except SteelyardError as error:
+                log.warning("answer_not_logged reason=%s", error)
+
+        self._home.workers.query.submit(write)
+
+    async def aclose(self) -> None:
+        """Close the models' connections and child processes; safe where none was made."""
+        for name in ("generator", "reranker"):
+            part: Any = self.__dict__.get(name)
+            if aclose := getattr(part, "aclose", None):
+                await aclose()
