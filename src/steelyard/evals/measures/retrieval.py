@@ -5,7 +5,7 @@ failed, or found nothing, counts as 0.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ FAMILIES = (
         "share of the first k that somebody has judged: how far the others can be trusted",
         "0 to 1",
         Better.HIGHER,
-        "OpenNIR's, in ir_measures; a question with any judgement counts",
+        "as in ir_measures; a question with any judgement counts",
     ),
 )
 WITHOUT_CUTOFF = ("nDCG", "RR", "AP")
@@ -126,29 +126,75 @@ def retrieval_values(
     measures: Sequence[RetrievalMeasure], questions: Sequence[Question], outcomes: Sequence[Outcome]
 ) -> dict[str, Values]:
     """Return each measure's (N,) values by its name, from one pass over the rankings."""
-    import ir_measures
-
     assert len(questions) == len(outcomes), (len(questions), len(outcomes))
     depth = _depth(measures)
-    runs: dict[str, dict[str, float]] = {}
-    qrels: dict[str, dict[str, int]] = {}
+    runs: dict[int, list[str]] = {}  # question's place -> documents, best first
     for place, (question, outcome) in enumerate(zip(questions, outcomes, strict=True)):
         if question.relevant and outcome.ranking and not outcome.error:
-            runs[str(place)] = _scores(outcome.ranking, depth)
-            qrels[str(place)] = dict(question.relevant)
+            runs[place] = _documents(outcome.ranking, depth)
     found = {measure.name: np.full(len(questions), FAILED) for measure in measures}
+    scored = [measure for measure in measures if measure.family != JUDGED]
+    for measure, place, value in _scored(scored, questions, runs):
+        found[measure.name][place] = value
+    for measure in measures:
+        if measure.family == JUDGED:
+            for place, documents in runs.items():
+                first, judged = documents[: measure.cutoff], questions[place].relevant
+                found[measure.name][place] = sum(map(judged.__contains__, first)) / len(first)
+        found[measure.name][~_applies(measure, questions)] = NOT_APPLICABLE
+    return found
+
+
+def _scored(
+    measures: Sequence[RetrievalMeasure],
+    questions: Sequence[Question],
+    runs: Mapping[int, Sequence[str]],
+) -> Iterator[tuple[RetrievalMeasure, int, float]]:
+    """Yield what trec_eval gives to each measure of each question in `runs`.
+
+    It sorts again, in single precision and ties by id: so ranks are the scores that it gets.
+    """
+    import ir_measures
+
+    if not measures or not runs:
+        return
+    run = {
+        str(place): dict(zip(documents, map(float, range(0, -len(documents), -1)), strict=True))
+        for place, documents in runs.items()
+    }
+    qrels = {str(place): dict(questions[place].relevant) for place in runs}
     theirs: dict[ir_measures.Measure, list[RetrievalMeasure]] = {}
     for measure in measures:
         theirs.setdefault(_theirs(measure), []).append(measure)
-    for metric in ir_measures.iter_calc(list(theirs), qrels, runs) if runs else ():
-        for measure in theirs[metric.measure]:
-            value = float(metric.value)
-            found[measure.name][int(metric.query_id)] = (
-                float(value > _WHOLE) if measure.family == ALL else value
-            )
-    for measure in measures:
-        found[measure.name][~_applies(measure, questions)] = NOT_APPLICABLE
-    return found
+    # Their measures hash by printing themselves, so each is looked up once, then by identity.
+    seen: dict[int, tuple[ir_measures.Measure, list[RetrievalMeasure]]] = {}
+    for query, measured, value in ir_measures.iter_calc(list(theirs), qrels, run):
+        if id(measured) not in seen:
+            seen[id(measured)] = measured, theirs[measured]
+        for measure in seen[id(measured)][1]:
+            yield measure, int(query), _ours(measure, value)
+
+
+def _ours(measure: RetrievalMeasure, value: float) -> float:
+    """Return our measure's value, from the one of theirs that holds it."""
+    if measure.family == ALL:
+        return float(value > _WHOLE)
+    if measure.family == "RR" and measure.cutoff is not None:
+        return value if value * measure.cutoff > _WHOLE else 0.0
+    return value
+
+
+def _theirs(measure: RetrievalMeasure) -> "ir_measures.Measure":
+    """Return the measure to ask for: all of them in trec_eval's own code, by one call."""
+    import ir_measures
+
+    family: ir_measures.Measure = getattr(
+        ir_measures, "R" if measure.family == ALL else measure.family
+    )
+    if measure.cutoff is None or measure.family == "RR":
+        return family
+    theirs: ir_measures.Measure = family @ measure.cutoff
+    return theirs
 
 
 def _depth(measures: Sequence[RetrievalMeasure]) -> int | None:
@@ -157,25 +203,15 @@ def _depth(measures: Sequence[RetrievalMeasure]) -> int | None:
     return None if None in cutoffs else max(cutoff or 0 for cutoff in cutoffs)
 
 
-def _scores(ranking: Sequence[Ranked], depth: int | None) -> dict[str, float]:
-    """Return scores that put the first `depth` documents in just this order.
-
-    trec_eval sorts again, in single precision and ties by id: ranks are the scores to give it.
-    """
-    documents = dict.fromkeys(ranked.document_id for ranked in ranking)
-    return {document: -float(rank) for rank, document in enumerate(islice(documents, depth))}
+def _documents(ranking: Sequence[Ranked], depth: int | None) -> list[str]:
+    """Return the first `depth` documents in order, each once."""
+    documents = [ranked.document_id for ranked in ranking[:depth]]
+    if len(set(documents)) < len(documents):
+        documents = list(islice(dict.fromkeys(ranked.document_id for ranked in ranking), depth))
+    return documents
 
 
 def _applies(measure: RetrievalMeasure, questions: Sequence[Question]) -> NDArray[np.bool_]:
     least = -math.inf if measure.family == JUDGED else 1
     grades = (question.relevant.values() for question in questions)
     return np.fromiter((any(grade >= least for grade in each) for each in grades), np.bool_)
-
-
-def _theirs(measure: RetrievalMeasure) -> "ir_measures.Measure":
-    import ir_measures
-
-    name = "R" if measure.family == ALL else measure.family
-    family: ir_measures.Measure = getattr(ir_measures, name)
-    theirs: ir_measures.Measure = family if measure.cutoff is None else family @ measure.cutoff
-    return theirs

@@ -46,7 +46,8 @@ def f1(answer: str, gold: str) -> float:
     left, right = squad_words(answer), squad_words(gold)
     if not left or not right:
         return float(left == right)
-    common = (Counter(left) & Counter(right)).total()
+    counts = Counter(right)
+    common = sum(min(count, left.count(word)) for word, count in counts.items() if word in left)
     return _harmonic(common, len(left), len(right))
 
 
