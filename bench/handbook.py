@@ -11,10 +11,7 @@ Writes bench/out/handbook.json.
 
 import argparse
 import json
-import re
-import string
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,30 +20,9 @@ from urllib.parse import unquote
 from machine import write_result
 
 from steelyard import Steelyard
+from steelyard.evals.measures.words import contains, f1
 
 HANDBOOK = Path(__file__).parents[1] / "examples" / "handbook"
-
-
-def normalised(text: str) -> list[str]:
-    """Return words as SQuAD's scorer compares them: lower case, no articles or punctuation."""
-    text = re.sub(r"\[\d+\]", " ", text.lower())
-    text = "".join(c if c not in string.punctuation else " " for c in text)
-    return [word for word in text.split() if word not in ("a", "an", "the")]
-
-
-def f1(answer: str, gold: str) -> float:
-    """Token F1. Source: Rajpurkar et al., SQuAD's evaluation script."""
-    left, right = Counter(normalised(answer)), Counter(normalised(gold))
-    common = sum((left & right).values())
-    if common == 0:
-        return 0.0
-    precision, recall = common / left.total(), common / right.total()
-    return 2 * precision * recall / (precision + recall)
-
-
-def contains(answer: str, golds: Sequence[str]) -> bool:
-    words = f" {' '.join(normalised(answer))} "
-    return any(f" {' '.join(normalised(gold))} " in words for gold in golds)
 
 
 def page_of(uri: str) -> str:
@@ -66,7 +42,9 @@ def ask(home: Steelyard, row: dict[str, Any]) -> dict[str, Any]:
         "hit": any(page in pages for page in row["documents"]),
         "all": all(page in pages for page in row["documents"]),
         "f1": max((f1(answer.text, gold) for gold in golds), default=0.0),
-        "contains": contains(answer.text, golds) if row["answerable"] else False,
+        "contains": max((contains(answer.text, gold) for gold in golds), default=0.0)
+        if row["answerable"]
+        else 0.0,
         "said_answerable": answer.answerable,
         "cited_gold": bool(cited & set(row["documents"])),
         "answer": answer.text,

@@ -7,14 +7,15 @@ A set is a folder with `corpus.jsonl.gz` {"id", "title", "text"}, `queries.jsonl
 
 import gzip
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.core.evaluation import Outcome, Question, Ranked
 from steelyard.core.ranking import Qrels, Run
+from steelyard.evals.measures import parse_measure
 
 NATIVE = {"docs_fastapi": ""}  # ids are file names, texts are in their native markup
 PLAIN = "document.txt"
@@ -81,35 +82,20 @@ def load_set(name: str, *, part: str = "") -> EvaluationSet:
 
 
 def ndcg(run: Run, qrels: Qrels, *, k: int = 10) -> float:
-    """Return the mean nDCG@k over the questions of `run`.
-
-    As trec_eval: gain = relevance, discount = log2(rank + 1) with ranks from 1, the ideal
-    ranking of all judged documents in the denominator.
-    """
-    return _mean([_ndcg(documents[:k], qrels[query], k) for query, documents in run.items()])
+    """Return the mean nDCG@k over the questions of `run`."""
+    return _mean(f"nDCG@{k}", run, qrels)
 
 
 def recall(run: Run, qrels: Qrels, *, k: int = 10) -> float:
     """Return the mean share of relevant documents that are among the first k."""
-    shares = []
-    for query, documents in run.items():
-        relevant = {document for document, grade in qrels[query].items() if grade > 0}
-        shares.append(len(relevant & set(documents[:k])) / len(relevant))
-    return _mean(shares)
+    return _mean(f"R@{k}", run, qrels)
 
 
-def _ndcg(documents: Sequence[str], grades: Mapping[str, int], k: int) -> float:
-    gain = _discounted([grades.get(document, 0) for document in documents])
-    ideal = _discounted(sorted(grades.values(), reverse=True)[:k])
-    return gain / ideal
-
-
-def _discounted(grades: Sequence[int]) -> float:
-    return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _mean(measure: str, run: Run, qrels: Qrels) -> float:
+    questions = [Question(query, "", relevant=qrels[query]) for query in run]
+    rankings = [tuple(Ranked(document, 0.0) for document in found) for found in run.values()]
+    outcomes = [Outcome(query, each) for query, each in zip(run, rankings, strict=True)]
+    return float(parse_measure(measure).values(questions, outcomes).mean())
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
