@@ -56,13 +56,16 @@ def shown_delta(measure: str, value: float) -> str:
 
 def with_interval(measure: str, found: Interval, *, delta: bool = False) -> str:
     """Return `value [low, high]`; the unit stands once, after the value."""
+    value = (shown_delta if delta else shown)(measure, found.value)
+    return f"{value} {bounds(measure, found, delta=delta)}".rstrip()
+
+
+def bounds(measure: str, found: Interval, *, delta: bool = False) -> str:
+    """Return `[low, high]` without a unit; "" where there is no interval."""
+    if not all(math.isfinite(value) for value in (found.value, found.low, found.high)):
+        return ""
     write = shown_delta if delta else shown
-    if not math.isfinite(found.value):
-        return NONE
-    value = write(measure, found.value)
-    if not math.isfinite(found.low) or not math.isfinite(found.high):
-        return value
     low, high = (
         write(measure, end).removesuffix(" ms").replace("$", "") for end in (found.low, found.high)
     )
-    return f"{value} [{low}, {high}]"
+    return f"[{low}, {high}]"
