@@ -23,11 +23,14 @@ from steelyard.core.evaluation import (
     Verdict,
 )
 
-WORDS = re.findall(
+# Enough of them that texts compress no better than English does.
+SYLLABLES = re.findall(
     r"\w+",
-    "harbour crane board leave notice period approval invoice ledger pilot tide berth vessel "
-    "permit safety induction rota overtime allowance expense claim review audit quarter",
+    "har bour crane board leave no tice pe riod app ro val in voice led ger pi lot tide berth ves "
+    "sel per mit safe ty duc tion ro ta over time al low ance ex pense claim re view au dit quar "
+    "ter main ten chan nel dock cus toms ma ni fest stow age ten der bal last an chor",
 )
+WORDS = [a + b for a in SYLLABLES for b in SYLLABLES]
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 PARTS = {"embedder": "minilm", "retrieval": "hybrid", "reranker": "none", "reader": "extractive"}
 STEPS = (
@@ -162,7 +165,11 @@ def _outcome(
 def _answer(question, gold, found, rng, timings):
     sources = []
     for n, document in enumerate(found[:6], start=1):
-        start = 0 if document is not gold else max(0, question.spans[0].start - 40)
+        start = (
+            rng.choice((0, 150, 300))
+            if document is not gold
+            else max(0, question.spans[0].start - 40)
+        )
         text = document.text[start : start + 900]
         number = int(document.id[4:9]) * 100 + start
         sources.append(

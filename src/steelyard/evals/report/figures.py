@@ -2,11 +2,13 @@
 
 import math
 import re
+from functools import cache
 
-from steelyard.core.evaluation import Better, Interval, Reduce
+from steelyard.core.errors import InputError
+from steelyard.core.evaluation import Better, Interval
+from steelyard.core.protocols import Measure
+from steelyard.evals.measures import parse_measure
 
-_LOWER = re.compile(r"(_ms|_tokens|cost_usd|_usd|^failed|^degraded)$")
-_QUANTILE = re.compile(r"^p(50|95|99)_")
 _UNITS = {"_ms": "ms", "_usd": "usd", "_tokens": "tokens"}
 NONE = "–"
 
@@ -17,19 +19,26 @@ def unit_of(measure: str) -> str:
 
 
 def better_of(measure: str) -> Better:
-    """Return which way is better; a name that is not known counts as a measure of quality."""
-    return Better.LOWER if _LOWER.search(measure) else Better.HIGHER
-
-
-def reduce_of(measure: str) -> Reduce:
-    """Return how the measure's values become one figure."""
-    found = _QUANTILE.match(measure)
-    return Reduce(f"p{found[1]}") if found else Reduce.MEAN
+    """Return which way is better; for a measure of another version, as its unit suggests."""
+    known = _measure(measure)
+    if known is None:
+        return Better.HIGHER if unit_of(measure) == "share" else Better.LOWER
+    return known.better
 
 
 def is_quality(measure: str) -> bool:
     """Tell whether the measure is about the answers, not about what they take."""
-    return better_of(measure) is Better.HIGHER
+    known = _measure(measure)
+    return unit_of(measure) == "share" if known is None else known.quality
+
+
+@cache
+def _measure(name: str) -> Measure | None:
+    """Return the measure; None: a report of another version names one that is not known here."""
+    try:
+        return parse_measure(name)
+    except InputError:
+        return None
 
 
 def shown(measure: str, value: float) -> str:

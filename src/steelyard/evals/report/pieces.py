@@ -18,12 +18,7 @@ def answer_pieces(answer: Answer) -> list[Piece]:
     """Return the answer's text in pieces; joined, they are the text."""
     text = answer.text
     known = {source.n for source in answer.sources}
-    marks = {
-        (hit.start(1) + number.start(), hit.start(1) + number.end()): int(number.group())
-        for hit in MARK.finditer(text)
-        for number in re.finditer(r"\d+", hit.group(1))
-    }
-    marks = {place: n for place, n in marks.items() if n in known}
+    marks = {place: n for hit in MARK.finditer(text) for place, n in _marks(hit) if n in known}
     loose = [(span.start, span.end) for span in answer.unsupported]
     cuts = sorted({0, len(text), *(at for place in (*marks, *loose) for at in place)})
     pieces: list[Piece] = []
@@ -34,6 +29,15 @@ def answer_pieces(answer: Answer) -> list[Piece]:
         else:
             pieces.append([kinds, text[start:end]] if kinds else text[start:end])
     return pieces
+
+
+def _marks(hit: re.Match[str]) -> list[tuple[tuple[int, int], int]]:
+    """Return the numbers of a mark with their places; a lone one's place is the whole mark."""
+    numbers = list(re.finditer(r"\d+", hit.group(1)))
+    if len(numbers) == 1:
+        return [(hit.span(), int(numbers[0].group()))]
+    at = hit.start(1)
+    return [((at + one.start(), at + one.end()), int(one.group())) for one in numbers]
 
 
 def quote_places(passage: Passage, citations: Iterable[Citation]) -> list[Place]:

@@ -23,9 +23,11 @@ OVERALL = {
     "not compared": "○",
 }
 LISTED_FAILURES = 200
+SHOWN_FIGURES = 4  # more would push the questions out of sight
+INTERVALS = "Figures stand with their 95 % intervals."
 LEGEND = (
-    "Figures stand with their 95 % intervals. ▲ better, ▼ worse, = no evidence of a difference, "
-    "? too few questions to tell: against the baseline, after Holm's correction."
+    "▲ better, ▼ worse, = no evidence of a difference, ? too few questions to tell: against the "
+    "baseline ●, after Holm's correction."
 )
 
 
@@ -68,10 +70,13 @@ def figures_section(report: Report) -> str:
             cells += f"<td>{escape(value)}{sign}<small>{escape(interval)}</small></td>"
         kind = ' class="base"' if arm.name == baseline else ""
         rows += f'<tr{kind}><th scope="row">{escape(arm.name)}</th>{cells}</tr>'
+    compared = " compared" if report.comparisons else ""
+    legend = " ".join([INTERVALS, LEGEND, detectable(report)] if compared else [INTERVALS])
     return (
-        '<section id="figures"><h2>Figures</h2><div class="wide"><table class="figures"><thead><tr>'
+        '<section id="figures"><h2>Figures</h2><div class="wide">'
+        f'<table class="figures{compared}"><thead><tr>'
         f'<th scope="col">arm</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f'<p class="soft small">{escape(LEGEND)} {escape(detectable(report))}</p></section>\n'
+        f'<p class="soft small">{escape(legend)}</p></section>\n'
     )
 
 
@@ -95,13 +100,13 @@ def steps_section(report: Report) -> str:
     return (
         '<section id="steps"><h2>What each part brought</h2><p class="soft small">Each step '
         "changes one part of the arm above it; the bar is what that changed, the whisker its 95 % "
-        f'interval.</p><div class="figures-grid">{"".join(figures)}</div></section>\n'
+        f"interval.</p>{_grid(figures)}</section>\n"
     )
 
 
 def plots_section(report: Report) -> str:
     """Return every measure's intervals, and the place of the scatter."""
-    plots = "".join(interval_rows(report, name) for name in report.measures)
+    plots = [row for name in report.measures if (row := interval_rows(report, name))]
     scatter = ""
     if len(report.measures) > 1:
         scatter = (
@@ -109,8 +114,21 @@ def plots_section(report: Report) -> str:
             '<div class="row" id="axes"></div><div id="scatter"></div></section>\n'
         )
     return (
-        f'<section id="intervals"><h2>Intervals</h2><div class="figures-grid">{plots}</div>'
-        f"</section>\n{scatter}"
+        f'<section id="intervals"><h2>Intervals</h2>{_grid(plots)}</section>\n{scatter}'
+        if plots
+        else scatter
+    )
+
+
+def _grid(figures: Sequence[str]) -> str:
+    """Return the first figures open and the others behind a line to click on."""
+    first, others = figures[:SHOWN_FIGURES], figures[SHOWN_FIGURES:]
+    grid = f'<div class="figures-grid">{"".join(first)}</div>'
+    if not others:
+        return grid
+    rest = f'<div class="figures-grid">{"".join(others)}</div>'
+    return (
+        f"{grid}<details><summary>{_count(len(others), 'more measure')}</summary>{rest}</details>"
     )
 
 

@@ -1,7 +1,7 @@
 // The blocks: base64 of gzip of JSON in script elements, unpacked when they are first needed.
 
 const unpacked = new Map(); // block name -> promise of its value; a few at a time
-const MOST_UNPACKED = 40;
+const MOST_UNPACKED = 120;
 
 function bytesOf(text) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);

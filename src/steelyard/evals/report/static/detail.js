@@ -8,7 +8,7 @@ async function drawDetail(node, index, place, list) {
   const passages = await readPassages(index, shelves);
   if (list.rows[list.chosen] !== place) return; // another one was chosen meanwhile
   const slowest = Math.max(1, ...question.arms.map((arm) => arm?.wall ?? 0));
-  const cards = question.arms.map((arm, n) => armCard(index, question, arm, n, place, passages, slowest, list));
+  const cards = question.arms.map((arm, n) => armCard({ index, question, arm, n, place, passages, slowest, list }));
   node.replaceChildren(asked(question), gold(question), el("div", { class: "cards" }, cards));
   node.scrollTop = 0;
 }
@@ -32,9 +32,9 @@ function gold(question) {
     others.length ? el("p", { class: "small" }, el("b", {}, "Relevant: "), others.slice(0, 20).map(([id, grade]) => `${id}${grade > 1 ? ` (${grade})` : ""}`).join(", "), others.length > 20 ? ` and ${others.length - 20} more` : "") : null);
 }
 
-function armCard(index, question, arm, n, place, passages, slowest, list) {
+function armCard({ index, question, arm, n, place, passages, slowest, list }) {
   const name = index.arms[n].name;
-  const head = el("h4", {}, el("i", { class: `key c${n % COLOURS}` }, String(n + 1)), name, name === index.baseline ? el("span", { class: "tag" }, "baseline") : null);
+  const head = el("h4", {}, el("i", { class: `key c${n % COLOURS}` }, String(n + 1)), name, n === list.base ? el("span", { class: "tag" }, "baseline") : null);
   if (!arm) return el("section", { class: "card" }, head, el("p", { class: "soft" }, "Nothing is kept of this arm."));
   return el("section", { class: "card" }, head, values(index, n, place, list),
     arm.error ? el("p", { class: "fault" }, `Failed: ${arm.error}`) : null,
@@ -46,7 +46,7 @@ function armCard(index, question, arm, n, place, passages, slowest, list) {
 }
 
 function values(index, n, place, list) {
-  const base = index.arms.findIndex(({ name }) => name === index.baseline);
+  const base = list.base;
   return el("dl", { class: "values" }, index.measures.map((measure, m) => {
     const value = index.values[n][m]?.[place] ?? null;
     const start = n === base || base < 0 ? null : (index.values[base][m]?.[place] ?? null);

@@ -9,6 +9,7 @@ const ORDERS = [
   ["change", "largest changes first"],
   ["set", "in the set's order"],
 ];
+const ALONE = [["loss", "lowest first"], ["win", "highest first"], ["set", "in the set's order"]];
 const OUTCOMES = [["", "all"], ["lost", "lost"], ["won", "won"], ["same", "the same"], ["failed", "failed"]];
 
 class QuestionList {
@@ -21,6 +22,7 @@ class QuestionList {
     this.inside = el("div", { class: "inside" });
     this.node.append(this.inside);
     this.failed = index.arms.map((arm) => new Set(arm.failed));
+    this.base = index.arms.length > 1 ? index.arms.findIndex(({ name }) => name === index.baseline) : -1;
     this.filters = this.makeFilters();
     this.node.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.node);
@@ -30,15 +32,15 @@ class QuestionList {
   makeFilters() {
     const { index } = this;
     const again = () => this.refresh();
-    const others = index.arms.map(({ name }, n) => [n, name]).filter(([, name]) => name !== index.baseline || index.arms.length === 1);
+    const others = index.arms.map(({ name }, n) => [n, name]).filter(([n]) => n !== this.base);
     const measures = index.measures.map(({ name }, n) => [n, name]);
     const types = [...new Set(index.types)].filter(Boolean).sort();
     const made = {
       text: el("input", { type: "search", placeholder: "Filter by words or id", "aria-label": "Filter by words or id", on: { input: again } }),
-      order: choice("Order", ORDERS, again),
+      order: choice("Order", this.base < 0 ? ALONE : ORDERS, again),
       arm: choice("Arm", others, again),
       measure: choice("Measure", measures, again),
-      outcome: choice("Outcome", OUTCOMES, again),
+      outcome: choice("Outcome", this.base < 0 ? OUTCOMES.filter(([value]) => !value || value === "failed") : OUTCOMES, again),
       type: choice("Type", [["", "all"], ...types.map((type) => [type, type])], again),
     };
     made.arm.select.value = others.at(-1)?.[0] ?? 0;
@@ -61,14 +63,13 @@ class QuestionList {
   gain(place) {
     const { index } = this;
     const value = index.values[this.arm][this.measure]?.[place] ?? null;
-    const base = this.base < 0 || this.base === this.arm ? 0 : (index.values[this.base][this.measure]?.[place] ?? null);
+    const base = this.base < 0 ? 0 : (index.values[this.base][this.measure]?.[place] ?? null);
     if (value === null || base === null) return null;
     return (value - base) * (index.measures[this.measure].lower ? -1 : 1);
   }
 
   refresh() {
     const { index, filters } = this;
-    this.base = index.arms.findIndex(({ name }) => name === index.baseline);
     const words = filters.text.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const [outcome, type] = [filters.outcome.select.value, filters.type.select.value];
     const open = this.rows[this.chosen];
@@ -104,7 +105,7 @@ class QuestionList {
 
   told(num) {
     const { index } = this;
-    const lone = this.base < 0 || this.base === this.arm;
+    const lone = this.base < 0;
     const what = `${index.measures[this.measure]?.name ?? "nothing"} of ${index.arms[this.arm].name}${lone ? "" : ` against ${index.baseline}`}`;
     const count = (test) => this.rows.filter((place) => this.gains[place] !== null && test(this.gains[place])).length.toLocaleString("en");
     const sum = lone ? "" : `: ${count((g) => g > 0)} won, ${count((g) => g < 0)} lost, ${count((g) => g === 0)} the same`;
@@ -128,7 +129,7 @@ class QuestionList {
     const place = this.rows[n];
     const gain = this.gains[place];
     const measure = index.measures[this.measure];
-    const lone = this.base < 0 || this.base === this.arm;
+    const lone = this.base < 0;
     const failed = this.failed[this.arm].has(index.ids[place]);
     const delta = gain === null ? null : measure.lower ? -gain : gain;
     const text = failed ? "failed" : lone ? shown(measure, delta) : shownDelta(measure, delta);

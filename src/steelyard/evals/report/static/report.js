@@ -14,6 +14,7 @@ async function start() {
     const address = `#q=${encodeURIComponent(index.ids[place])}`;
     if (location.hash !== address) history.replaceState(null, "", address);
     await drawDetail(detail, index, place, list).catch(fail);
+    if (matchMedia("(max-width: 900px)").matches) detail.scrollIntoView({ block: "start" });
   }
 
   function follow() {
