@@ -119,10 +119,24 @@ def test_the_chain_goes_on_only_where_one_part_changes():
     ]  # fmt: skip
     skipped = dataclasses.replace(report, arms=(report.arms[0], *report.arms[2:]))
     assert chain(dataclasses.replace(skipped, comparisons=())) == []
-    first = steps(report, chain(report), "F1")[0]
-    assert first.delta == next(
-        c.delta for c in report.comparisons if (c.candidate, c.measure) == ("b", "F1")
-    )
+
+
+def test_a_step_is_the_runs_own_comparison_or_a_fresh_one_of_the_two_arms():
+    report = made_run(60, arms=("a", "b", "c")).report
+    first, second = steps(report, chain(report))["nDCG@10"]
+    known = {(c.candidate, c.measure): c for c in report.comparisons}
+    assert first.delta == known["b", "nDCG@10"].delta
+    assert first.verdict is known["b", "nDCG@10"].verdict
+    assert second.verdict is None
+    values = {name: report.values[name]["nDCG@10"] for name in ("b", "c")}
+    assert second.delta.value == pytest.approx((values["c"] - values["b"]).mean())
+    assert second.delta.low < second.delta.value < second.delta.high
+
+
+def test_a_measure_of_another_version_has_a_step_without_an_interval():
+    report = made_run(20, arms=("a", "b"), measures=("Sparkle@3",), compared=False).report
+    [step] = steps(report, chain(report))["Sparkle@3"]
+    assert (step.delta, step.verdict) == (None, None)
 
 
 def _answer(text, unsupported=(), numbers=(1, 2)):

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.core.evaluation import ArmFigures, Comparison, Interval, Report, Verdict
+from steelyard.core.evaluation import ArmFigures, Interval, Report, Verdict
+from steelyard.evals.report.figures import measure_of
 from steelyard.evals.report.verdicts import baseline_of
+from steelyard.evals.statistics import weigh
+
+RESAMPLES = 2000  # for drawing; what is decided is decided by the run's own comparisons
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a link changed in one measure; `delta` None: nobody compared these two arms."""
+    """What a link changed in one measure. `verdict` None: the run itself did not compare these
+    two arms, so the interval stands by itself; `delta` None: there are no values."""
 
     link: Link
     delta: Interval | None
@@ -47,11 +52,29 @@ def _changed(before: ArmFigures, after: ArmFigures) -> list[str]:
     return [name for name in names if before.parts.get(name) != after.parts.get(name)]
 
 
-def steps(report: Report, links: Sequence[Link], measure: str) -> list[Step]:
-    """Return what each link changed in a measure, from the report's own comparisons."""
-    by_pair = {(c.baseline, c.candidate): c for c in report.comparisons if c.measure == measure}
-    return [_step(link, by_pair.get((link.previous, link.arm))) for link in links]
+def steps(report: Report, links: Sequence[Link]) -> dict[str, list[Step]]:
+    """Return what each link changed, by measure: the report's own comparisons, else new ones."""
+    compared = {(c.baseline, c.candidate, c.measure): c for c in report.comparisons}
+    found: dict[str, list[Step]] = {measure: [] for measure in report.measures}
+    for link in links:
+        keys = {m: (link.previous, link.arm, m) for m in report.measures}
+        fresh = _weighed(report, link, [m for m, key in keys.items() if key not in compared])
+        for measure, key in keys.items():
+            known = compared.get(key)
+            delta = fresh.get(measure) if known is None else known.delta
+            found[measure].append(Step(link, delta, None if known is None else known.verdict))
+    return found
 
 
-def _step(link: Link, found: Comparison | None) -> Step:
-    return Step(link, None, None) if found is None else Step(link, found.delta, found.verdict)
+def _weighed(report: Report, link: Link, measures: Sequence[str]) -> dict[str, Interval]:
+    """Return the paired differences of a link's two arms, for measures that are known here."""
+    arms = {name: report.values.get(name, {}) for name in (link.previous, link.arm)}
+    known = [
+        parsed
+        for name in measures
+        if (parsed := measure_of(name)) and all(name in values for values in arms.values())
+    ]
+    if not known or not len(report.clusters):
+        return {}
+    weighed = weigh(arms, report.clusters, known, baseline=link.previous, resamples=RESAMPLES)
+    return {one.measure: one.delta for one in weighed.comparisons}

@@ -20,7 +20,7 @@ def unit_of(measure: str) -> str:
 
 def better_of(measure: str) -> Better:
     """Return which way is better; for a measure of another version, as its unit suggests."""
-    known = _measure(measure)
+    known = measure_of(measure)
     if known is None:
         return Better.HIGHER if unit_of(measure) == "share" else Better.LOWER
     return known.better
@@ -28,12 +28,12 @@ def better_of(measure: str) -> Better:
 
 def is_quality(measure: str) -> bool:
     """Tell whether the measure is about the answers, not about what they take."""
-    known = _measure(measure)
+    known = measure_of(measure)
     return unit_of(measure) == "share" if known is None else known.quality
 
 
 @cache
-def _measure(name: str) -> Measure | None:
+def measure_of(name: str) -> Measure | None:
     """Return the measure; None: a report of another version names one that is not known here."""
     try:
         return parse_measure(name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from steelyard.core.evaluation import Comparison, QuestionSet, Report
-from steelyard.evals.report.chain import chain
+from steelyard.evals.report.chain import chain, steps
 from steelyard.evals.report.figures import NONE, bounds, shown, with_interval
 from steelyard.evals.report.markdown import p_value
 from steelyard.evals.report.tracks import interval_rows, waterfall_rows
@@ -93,14 +93,15 @@ def _kind(overall: str) -> str:
 
 def steps_section(report: Report) -> str:
     """Return what each part brought, one waterfall a measure; "" where the arms make no chain."""
-    links = chain(report)
-    figures = [row for name in report.measures if (row := waterfall_rows(report, links, name))]
+    found = steps(report, chain(report))
+    figures = [row for name, of in found.items() if (row := waterfall_rows(report, name, of))]
     if not figures:
         return ""
     return (
         '<section id="steps"><h2>What each part brought</h2><p class="soft small">Each step '
         "changes one part of the arm above it; the bar is what that changed, the whisker its 95 % "
-        f"interval.</p>{_grid(figures)}</section>\n"
+        "interval. A sign stands only where the run itself compared the two.</p>"
+        f"{_grid(figures)}</section>\n"
     )
 
 

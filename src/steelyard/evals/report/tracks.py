@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from html import escape
 
 from steelyard.core.evaluation import Interval, Report, Verdict
-from steelyard.evals.report.chain import Link, Step, steps
+from steelyard.evals.report.chain import Step
 from steelyard.evals.report.figures import NONE, shown, with_interval
-from steelyard.evals.report.verdicts import SYMBOLS, baseline_of
+from steelyard.evals.report.verdicts import SYMBOLS, baseline_of, gain
 
 WIDE = 1000  # units across a track
 TICKS = 4  # at most so many gaps between the ticks of a scale
@@ -75,14 +75,13 @@ def interval_rows(report: Report, measure: str) -> str:
     return _figure(measure, measure, scale, rows)
 
 
-def waterfall_rows(report: Report, links: Sequence[Link], measure: str) -> str:
+def waterfall_rows(report: Report, measure: str, found: Sequence[Step]) -> str:
     """Return the way from the baseline to the last arm of the chain in one measure."""
     arms = {arm.name: arm.figures.get(measure) for arm in report.arms}
-    names = [links[0].previous, *(link.arm for link in links)] if links else []
+    names = [found[0].link.previous, *(step.link.arm for step in found)] if found else []
     values = [math.nan if (one := arms[name]) is None else one.value for name in names]
     if not values or not all(math.isfinite(value) for value in values):
         return ""
-    found = steps(report, links, measure)
     ends = [
         before + end
         for before, step in zip(values, found, strict=False)
@@ -98,7 +97,7 @@ def waterfall_rows(report: Report, links: Sequence[Link], measure: str) -> str:
                 f"+ {step.link.part}: {step.link.made_of}",
                 _step_marks(scale, step, before, after),
                 told,
-                kind=_kind(step.verdict),
+                kind=_kind(measure, step),
                 verdict=step.verdict,
             )
         )
@@ -110,8 +109,13 @@ def _total(name: str, measure: str, scale: Scale, value: float) -> str:
     return _row(name, [_tick(scale.place(value))], shown(measure, value), kind="base")
 
 
-def _kind(verdict: Verdict | None) -> str:
-    return {Verdict.BETTER: "gain", Verdict.WORSE: "loss"}.get(verdict, "") if verdict else ""
+def _kind(measure: str, step: Step) -> str:
+    """Return gain or loss where the verdict says so, or, without one, the interval alone."""
+    if step.verdict is not None:
+        return {Verdict.BETTER: "gain", Verdict.WORSE: "loss"}.get(step.verdict, "")
+    if step.delta is None or not step.delta.low * step.delta.high > 0:
+        return ""
+    return "gain" if gain(measure, step.delta.value) > 0 else "loss"
 
 
 def _interval_marks(scale: Scale, found: Interval, level: float | None) -> list[str]:
