@@ -67,6 +67,20 @@ def test_an_answer_streams_token_by_token_and_ends_in_its_usage(run, passages):
     assert "30 seconds" in request["messages"][1]["content"]
 
 
+def test_a_conversation_of_the_callers_own_is_completed_whole(run):
+    async def scenario():
+        async with serve_mock_llm(MockOptions(reply=REPLY)) as mock:
+            generator = OpenAIGenerator(replace(QUICK, url=mock.url))
+            try:
+                return await generator.complete([Message("user", "Hello")]), mock.requests
+            finally:
+                await generator.aclose()
+
+    reply, requests = run(scenario())
+    assert reply == REPLY
+    assert requests[0]["messages"] == [{"role": "user", "content": "Hello"}]
+
+
 def test_tokens_arrive_before_the_server_has_finished(run, passages):
     async def scenario():
         async with serve_mock_llm(MockOptions(reply=REPLY, fault="stall_later")) as mock:

@@ -75,6 +75,15 @@ def test_an_answer_is_logged_with_who_asked_what(store):
     )
     assert (logged.text, logged.snapshot, logged.timings_ms) == ("42", 9, {"total": 1.5})
     assert (logged.rating, logged.comment) == (None, "")
+    assert logged.citations == (Citation(1, "a", "u", 7, 0, 2, "ab"),)
+
+
+def test_only_rated_answers_are_given_where_they_are_asked_for(store):
+    for name in ("x1", "x2", "x3"):
+        store.log_answer(Query("why?", ANN), _answer(name))
+    store.add_feedback("x2", "down", principal=ANN)
+    assert [one.id for one in store.recent_answers(only_rated=True)] == ["x2"]
+    assert len(store.recent_answers()) == 3
 
 
 def test_feedback_is_the_askers_and_the_last_word_counts(store):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import bench, cache, commands, manage, serving
+from steelyard.cli import bench, cache, commands, data, manage, serving
 from steelyard.cli.options import Home
 from steelyard.version import __version__
 
@@ -22,6 +22,7 @@ program.command()(commands.search)
 program.add_typer(manage.documents, name="documents")
 program.add_typer(manage.keys, name="keys")
 program.command()(manage.settings)
+program.add_typer(data.data, name="data")
 program.add_typer(cache.cache, name="cache")
 program.add_typer(bench.bench, name="bench")
 

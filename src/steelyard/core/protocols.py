@@ -212,6 +212,19 @@ class Generator(Protocol):
         ...
 
 
+@runtime_checkable
+class Completer(Protocol):
+    """A language model that replies to a conversation, without sources or citations."""
+
+    async def complete(self, messages: Sequence[Message]) -> str:
+        """Return the whole reply.
+
+        Raises:
+            UpstreamError: the model or its endpoint failed.
+        """
+        ...
+
+
 class Measure(Protocol):
     """A value that prints as it parses (`nDCG@10`). `quality` measures count a failure as 0."""
 

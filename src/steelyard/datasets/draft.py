@@ -49,7 +49,7 @@ def read_draft(laid: Laid, ledger: Ledger, *, part: str) -> Draft:
         judgements = read_judgements(_part_file(files["part_qrels"], part, ledger), ledger)
     return Draft(
         documents=_documents(files, ledger),
-        questions=_questions(read_rows(files["queries"], ledger), ledger),
+        questions=read_questions(read_rows(files["queries"], ledger), ledger),
         judgements=tuple(judgements),
         by_title="document_qrels" in files,
         judged_only="part_qrels" in files,
@@ -67,7 +67,8 @@ def _documents(files: Mapping[str, Path], ledger: Ledger) -> tuple[SetDocument, 
     return tuple(_distinct(((place, one) for place, one in found if one), "documents", ledger))
 
 
-def _questions(rows: Iterable[Row], ledger: Ledger) -> tuple[DraftQuestion, ...]:
+def read_questions(rows: Iterable[Row], ledger: Ledger) -> tuple[DraftQuestion, ...]:
+    """Return the questions of rows, each id once."""
     found = (question_of(row, ledger, number=n) for n, row in enumerate(rows, start=1))
     pairs = ((one.place, one) for one in found if one is not None)
     return tuple(_distinct(pairs, "questions", ledger, same=_same_question))
@@ -108,7 +109,7 @@ def _part_file(default: Path, part: str, ledger: Ledger) -> Path:
 def _trec(files: Mapping[str, Path], ledger: Ledger) -> Draft:
     return Draft(
         documents=_documents(files, ledger),
-        questions=_questions(_pairs(files["topics"], ledger), ledger),
+        questions=read_questions(_pairs(files["topics"], ledger), ledger),
         judgements=tuple(read_judgements(files["qrels"], ledger)),
         judged_only=True,
     )
@@ -137,14 +138,14 @@ def _squad(path: Path, ledger: Ledger) -> Draft:
     articles = value.get("data") if isinstance(value, dict) else None
     if not isinstance(articles, list):
         if isinstance(value, list):
-            return Draft((), _questions(read_rows(path, ledger), ledger))
+            return Draft((), read_questions(read_rows(path, ledger), ledger))
         if value is not None:
             ledger.fault(place, "field 'data' must list articles, as SQuAD's does")
         return Draft((), ())
     rows = list(_paragraphs(articles, place, ledger))
     found = ((row.place, document_of(row, ledger)) for row, _ in rows)
     documents = tuple(_distinct(((at, one) for at, one in found if one), "documents", ledger))
-    return Draft(documents, _questions((row for _, some in rows for row in some), ledger))
+    return Draft(documents, read_questions((row for _, some in rows for row in some), ledger))
 
 
 def _paragraphs(

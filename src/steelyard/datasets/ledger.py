@@ -24,13 +24,13 @@ class Ledger:
     """Collects while files are read; `check` raises for all faults together."""
 
     _faults: list[str] = field(default_factory=list)
-    _num_faults: int = 0
+    num_faults: int = 0
     _counted: dict[str, tuple[int, str]] = field(default_factory=dict)
     _notes: list[str] = field(default_factory=list)
 
     def fault(self, place: Place, problem: str) -> None:
         """Keep a fault with which no result can be trusted; name the field in `problem`."""
-        self._num_faults += 1
+        self.num_faults += 1
         if len(self._faults) < SHOWN_FAULTS:
             self._faults.append(f"{place}: {problem}")
 
@@ -52,11 +52,11 @@ class Ledger:
         Raises:
             InputError: the first 20 faults, one a line, and how many more there are.
         """
-        if not self._num_faults:
+        if not self.num_faults:
             return
-        more = self._num_faults - len(self._faults)
+        more = self.num_faults - len(self._faults)
         lines = [*self._faults, f"... and {more:,} more"] if more else self._faults
-        counted = "1 fault" if self._num_faults == 1 else f"{self._num_faults:,} faults"
+        counted = "1 fault" if self.num_faults == 1 else f"{self.num_faults:,} faults"
         raise InputError(f"{what} has {counted}; repair and try again:\n  " + "\n  ".join(lines))
 
     def notes(self) -> tuple[str, ...]:

@@ -2,25 +2,34 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from steelyard.core.errors import InputError
 from steelyard.core.evaluation import Question, QuestionSet
-from steelyard.datasets.draft import read_draft
+from steelyard.datasets.decisions import under_review
+from steelyard.datasets.draft import Draft, read_draft
 from steelyard.datasets.gold import Gold
 from steelyard.datasets.identity import content_id
 from steelyard.datasets.layouts import lay_out
 from steelyard.datasets.ledger import Ledger
+from steelyard.datasets.review import decided
 from steelyard.datasets.rows import DraftQuestion
 
 
 def read_set(
-    path: str | Path, *, part: str = "", limit: int | None = None, seed: int = 0
+    path: str | Path,
+    *,
+    part: str = "",
+    limit: int | None = None,
+    seed: int = 0,
+    unreviewed: bool = False,
 ) -> QuestionSet:
     """Return the question set of a folder or a file; see docs/data.md for the forms.
 
     `part` keeps one BEIR part, or the questions of one `split` or `type`. `limit` keeps a sample
     that depends on `seed` and the questions' ids alone, in the set's order; documents all stay.
+    Of a set under review only what was accepted is read, with `unreviewed` what is pending too.
 
     Raises:
         InputError: nothing to read, or rows with which a result would lie: all faults at once.
@@ -32,6 +41,7 @@ def read_set(
     draft = read_draft(lay_out(where), ledger, part=part)
     gold = Gold(draft, ledger)
     ledger.check(str(where))
+    draft = _decided(draft, where, ledger, unreviewed=unreviewed)
     kept = draft.questions if draft.judged_only else _of_part(draft.questions, part, where)
     questions = [gold.question(one) for one in kept]
     if draft.judged_only:
@@ -46,6 +56,21 @@ def read_set(
         documents=draft.documents,
         notes=ledger.notes(),
     )
+
+
+def _decided(draft: Draft, where: Path, ledger: Ledger, *, unreviewed: bool) -> Draft:
+    folder = where if where.is_dir() else where.parent
+    if draft.documents or not under_review(folder):
+        return draft
+    kept = decided(draft.questions, folder, unreviewed=unreviewed)
+    if draft.questions and not kept:
+        raise InputError(
+            f"none of the {len(draft.questions)} questions of {folder.name!r} is accepted yet: "
+            f"run `steelyard data review {folder.name}`, or take them --unreviewed"
+        )
+    if left := len(draft.questions) - len(kept):
+        ledger.note(f"{left:,} of {len(draft.questions):,} questions are rejected or undecided")
+    return replace(draft, questions=tuple(kept))
 
 
 def _of_part(questions: Sequence[DraftQuestion], part: str, where: Path) -> Sequence[DraftQuestion]:

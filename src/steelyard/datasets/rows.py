@@ -186,8 +186,8 @@ class RowReader:
         return tuple(dict.fromkeys([*self.strings("answers"), *single]))
 
     def answerable(self, answers: tuple[str, ...], kind: str) -> bool | None:
-        impossible = self._flag("is_impossible")
-        said = self._flag("answerable")
+        impossible = self.flag("is_impossible")
+        said = self.flag("answerable")
         if said is None and (impossible or kind.lower() == UNANSWERABLE):
             said = False
         if said is False and answers:
@@ -245,7 +245,7 @@ class RowReader:
         for n, text in enumerate(evidence):
             yield DraftSpan(documents[n] if aligned else alone, text)
 
-    def _flag(self, name: str) -> bool | None:
+    def flag(self, name: str) -> bool | None:
         value = self._row.fields.get(name)
         if value is None or isinstance(value, bool):
             return value

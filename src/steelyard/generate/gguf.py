@@ -74,6 +74,10 @@ class GgufGenerator:
             async for piece in pieces:
                 yield piece
 
+    async def complete(self, messages: Sequence[Message]) -> str:
+        """Return the whole reply to a conversation of the caller's own; raises as `generate`."""
+        return await (await self._ready()).complete(messages)
+
     async def aclose(self) -> None:
         """Stop the child process; safe to call twice."""
         async with self._starting:

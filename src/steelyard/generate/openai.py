@@ -113,7 +113,22 @@ class OpenAIGenerator:
             messages = build_closed_book(question, history=turns, instructions=extra)
         else:
             messages = build_messages(question, kept, history=turns, instructions=extra)
-        clock = _Clock(options, where=self._url)
+        async with contextlib.aclosing(self._stream(messages)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def complete(self, messages: Sequence[Message]) -> str:
+        """Return the whole reply to a conversation of the caller's own.
+
+        Raises:
+            UpstreamError: in one line, what failed and what may help.
+        """
+        async with contextlib.aclosing(self._stream(list(messages))) as pieces:
+            return "".join([piece.text async for piece in pieces if isinstance(piece, Token)])
+
+    async def _stream(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
+        """Stream a reply; a request that failed briefly before its first token is sent again."""
+        clock = _Clock(self._options, where=self._url)
         started = False
         for attempt in (1, 2):
             try:

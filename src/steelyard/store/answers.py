@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import asdict
 
-from steelyard.core.chat import Answer
+from steelyard.core.chat import Answer, Citation
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.sqlite import Database
@@ -29,9 +29,10 @@ DELETE FROM answers WHERE (key <= ? OR at < ?)
 """
 _RECENT = """
 SELECT a.id, a.at, a.principal, a.collection, a.question, a.text, a.answerable, a.snapshot,
-       a.timings_ms, f.rating, coalesce(f.comment, '')
+       a.timings_ms, f.rating, coalesce(f.comment, ''), a.citations
 FROM answers AS a LEFT JOIN feedback AS f ON f.answer = a.key AND f.at =
     (SELECT max(at) FROM feedback WHERE answer = a.key)
+WHERE f.rating IS NOT NULL OR NOT ?
 ORDER BY a.key DESC LIMIT ?
 """
 
@@ -95,10 +96,10 @@ class Answers:
                 (row[0], principal.id, rating, comment, time.time()),
             )
 
-    def recent_answers(self, *, limit: int = 100) -> list[LoggedAnswer]:
+    def recent_answers(self, *, limit: int = 100, only_rated: bool = False) -> list[LoggedAnswer]:
         """Return the log's end, newest first; for operators."""
         with self._database.reading() as connection:
-            rows = connection.execute(_RECENT, (limit,)).fetchall()
+            rows = connection.execute(_RECENT, (int(only_rated), limit)).fetchall()
         return [
             LoggedAnswer(
                 id=row[0],
@@ -112,6 +113,7 @@ class Answers:
                 timings_ms=json.loads(row[8]),
                 rating=row[9],
                 comment=row[10],
+                citations=tuple(Citation(**citation) for citation in json.loads(row[11])),
             )
             for row in rows
         ]

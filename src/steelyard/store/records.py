@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.core.chat import Citation
 from steelyard.core.documents import (
     DEFAULT_COLLECTION,
     PUBLIC_GROUP,
@@ -170,3 +171,4 @@ class LoggedAnswer:
     timings_ms: Mapping[str, float]
     rating: str | None
     comment: str
+    citations: tuple[Citation, ...] = ()
