@@ -36,6 +36,7 @@ NOT_OPTIONS = frozenset(
         "STEELYARD_KEY",
         "STEELYARD_LLM_KEY",
         "STEELYARD_RERANK_KEY",
+        "STEELYARD_JUDGE_KEY",
         "STEELYARD_PURGE_TOKEN",
     }
 )

@@ -246,16 +246,17 @@ class Measure(Protocol):
 
 
 class Arm(Protocol):
-    """One way to serve, as production would. Two arms with equal `key` give equal outcomes."""
+    """One way to serve, as production would. `parts` names each part, in a question's order."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def key(self) -> str: ...
-
-    @property
     def parts(self) -> Mapping[str, str]: ...
+
+    def item_key(self, question: Question) -> bytes:
+        """Return a hash of all that shapes the outcome: equal keys, equal outcomes."""
+        ...
 
     async def run(self, question: Question) -> Outcome:
         """Return what came of one question; a failure or time-out is an outcome too."""

@@ -107,23 +107,18 @@ class Library:
         Raises:
             InputError: the id or the text cannot be stored.
         """
-        _check_id(new.id)
-        uri = new.uri or f"steelyard:{new.id}"
-        suffix = PurePosixPath(uri).suffix.lower()
-        path = self._inbox_path(f"text{suffix if suffix in TEXT_SUFFIXES else '.md'}")
-        content = new.text.encode("utf-8")
-        await compute(self._workers.query, self._write, path, content)
-        submission = Submission(
-            id=new.id,
-            uri=uri,
-            collection=new.collection,
-            title=new.title or "",
-            groups=(PUBLIC_GROUP,) if new.groups is None else new.groups,
-            metadata=new.metadata,
-            path=str(path),
-            size_bytes=len(content),
+        return await self.put_texts([new], principal=principal)
+
+    async def put_texts(
+        self, new: Sequence[NewText], *, principal: Principal = OPERATOR, urgent: bool = True
+    ) -> Receipt:
+        """Queue texts as documents, all or none; raises as `put_text` does."""
+        for one in new:
+            _check_id(one.id)
+        submissions = await compute(
+            self._workers.query, lambda: [self._keep_text(one) for one in new]
         )
-        return await self._submit([submission], principal)
+        return await self._submit(submissions, principal, urgent=urgent)
 
     async def add_uploads(
         self,
@@ -317,6 +312,24 @@ class Library:
         if gone:
             await self.delete(gone, collection=collection, principal=OPERATOR)
         return len(gone)
+
+    def _keep_text(self, new: NewText) -> Submission:
+        """Keep a text's bytes in the inbox."""
+        uri = new.uri or f"steelyard:{new.id}"
+        suffix = PurePosixPath(uri).suffix.lower()
+        path = self._inbox_path(f"text{suffix if suffix in TEXT_SUFFIXES else '.md'}")
+        content = new.text.encode("utf-8")
+        self._write(path, content)
+        return Submission(
+            id=new.id,
+            uri=uri,
+            collection=new.collection,
+            title=new.title or "",
+            groups=(PUBLIC_GROUP,) if new.groups is None else new.groups,
+            metadata=new.metadata,
+            path=str(path),
+            size_bytes=len(content),
+        )
 
     def _receive(
         self, upload: Upload, collection: str, groups: tuple[str, ...] | None

@@ -1,12 +1,10 @@
 """A bench as one JSON document."""
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from steelyard.infra.machine import machine
 from steelyard.loadtest.bench import Bench, TrialResult
 from steelyard.loadtest.plan import Shape
 from steelyard.loadtest.samples import Quantiles
@@ -21,16 +19,6 @@ class About:
     mode: str
     num_questions: int
     started_at: str
-
-
-def machine() -> dict[str, Any]:
-    """Return processor, cores and Python of the machine that asked."""
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
 
 
 def report_json(bench: Bench, about: About, shape: Shape) -> dict[str, Any]:
@@ -79,11 +67,3 @@ def trial_json(result: TrialResult, stages: Sequence[str]) -> dict[str, Any]:
 
 def _row(found: Quantiles | None) -> dict[str, float] | None:
     return None if found is None else found.row()
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "")

@@ -1,0 +1,267 @@
+"""Homes for arms: a set's documents ingested as production ingests them, or a live home."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from steelyard.app import RECIPE_GROUPS, App, open_app
+from steelyard.arms.filling import fill
+from steelyard.arms.parts import parts_of
+from steelyard.arms.served import Asking, ServedArm
+from steelyard.arms.specs import BUILT_IN, ArmSpec
+from steelyard.bundle import Bundle
+from steelyard.core.documents import DEFAULT_COLLECTION, DocumentRow
+from steelyard.core.errors import InputError, SetupError
+from steelyard.core.evaluation import Question, QuestionSet
+from steelyard.core.ranking import PUBLIC, Principal
+from steelyard.infra.files import write_atomic
+from steelyard.settings import load_settings
+
+OWNER = Principal(id="owner", groups=PUBLIC.groups, operator=True)
+FOLDER = "evals"
+MARK = "filled.json"
+# What shapes an outcome; a change elsewhere in the package does not.
+SHAPING = (
+    "parse", "chunk", "embed", "index", "retrieve", "rerank", "generate", "cache", "core",
+    "infra/bert", "arms", "flows/answer.py", "flows/cached.py", "bundle.py", "parts.py",
+)  # fmt: skip
+_OWN_OF_A_SERVER = ("serve.", "cache.")  # an evaluation shares no port and no cache with one
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Arms that can be run, and the questions with documents named as the homes name them."""
+
+    questions: QuestionSet
+    arms: tuple[ServedArm, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Laboratory:
+    """`home` is the one whose settings hold for every arm, and below which sets are ingested.
+
+    `on_fill(done, total)` is called while a set's documents are being ingested.
+    """
+
+    home: Path
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    principal: Principal = OWNER
+    collection: str = DEFAULT_COLLECTION
+    deadline_s: float = 10.0
+    timeout_s: float = 180.0
+    on_fill: Callable[[int, int], None] = lambda done, total: None
+    _apps: dict[Path, App] = field(default_factory=dict)
+    _notes: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def opened(
+        self, questions: QuestionSet, specs: Sequence[ArmSpec]
+    ) -> AsyncIterator[Opened]:
+        """Open every arm over the home it needs; what a set has no home for yet is ingested.
+
+        Raises:
+            InputError, SetupError: an arm cannot be opened; the message says what to change.
+        """
+        bundles: list[Bundle] = []
+        try:
+            arms: list[ServedArm] = []
+            for spec in specs:
+                app, documents, fitted = await self._app(questions, spec)
+                options = {"cache.mode": "off", **fitted.options}
+                bundle = app.variant({k: v for k, v in options.items() if not _of_recipe(k)})
+                bundles.append(bundle)
+                arms.append(self._arm(fitted, app, bundle, documents))
+            asked = questions if questions.documents else self._located(questions)
+            yield Opened(asked, tuple(arms), tuple(dict.fromkeys(self._notes)))
+        finally:
+            for bundle in bundles:
+                await bundle.aclose()
+            for app in self._apps.values():
+                await app.aclose()
+                app.close()
+            self._apps.clear()
+
+    def _arm(self, spec: ArmSpec, app: App, bundle: Bundle, documents: str) -> ServedArm:
+        asking = Asking(
+            principal=self.principal,
+            collection=self.collection,
+            documents=documents,
+            code=code_identity(),
+            deadline_s=self.deadline_s,
+            timeout_s=self.timeout_s,
+        )
+        if bundle.settings.retrieve.legs != "none" or not spec.answers:
+            _ = bundle.retriever  # so that a wrong model is told before the first question
+        if spec.answers:
+            _ = bundle.answering
+        return ServedArm(
+            spec,
+            bundle,
+            store=app.store,
+            workers=app.workers,
+            asking=asking,
+            parts=parts_of(spec, bundle),
+        )
+
+    async def _app(self, questions: QuestionSet, spec: ArmSpec) -> tuple[App, str, ArmSpec]:
+        """Return the app that an arm asks, what names its documents, and the arm fitted to it."""
+        if spec.home:
+            return self._live(_home_of(spec), spec)
+        if not questions.documents:
+            return self._live(self.home.absolute(), spec)
+        recipe = {key: value for key, value in spec.options.items() if _of_recipe(key)}
+        documents = documents_id(questions)
+        folder = f"{documents[:12]}-{_digest(recipe)[:8]}"
+        path = self.home.absolute() / FOLDER / "homes" / folder
+        if path not in self._apps:
+            self._apps[path] = open_app(path, flags=self._settings() | recipe)
+            await self._fill(self._apps[path], path, questions, documents)
+        return self._apps[path], f"set {documents}", spec
+
+    def _live(self, path: Path, spec: ArmSpec) -> tuple[App, str, ArmSpec]:
+        if path not in self._apps:
+            self._apps[path] = open_app(path, flags=dict(self.flags))
+        app = self._apps[path]
+        if spec.options == BUILT_IN["bm25"].options:
+            spec = replace(spec, options=BUILT_IN["lexical"].options)
+            self._notes.append(
+                "bm25 over a live home is the BM25 leg of its own index, over chunks"
+            )
+        settings = load_settings(path, flags={**self.flags, **spec.options}).settings
+        for group in RECIPE_GROUPS:
+            if getattr(settings, group) != getattr(app.settings, group):
+                raise SetupError(
+                    f"arm {spec.name!r} changes {group}.*, which needs an index of its own: run "
+                    f"`steelyard --home OTHER ingest PATHS --set {group}...=...` and give the arm "
+                    "home=OTHER"
+                )
+        return app, f"home {path} at {app.store.last_seq()}", spec
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what the home's file, the environment and flags say, for a set's own home."""
+        loaded = load_settings(self.home, flags=self.flags)
+        given: dict[str, Any] = {}
+        for key in loaded.origins:
+            if not key.startswith(_OWN_OF_A_SERVER):
+                group, name = key.split(".", 1)
+                given[key] = getattr(getattr(loaded.settings, group), name)
+        return given
+
+    async def _fill(self, app: App, path: Path, questions: QuestionSet, documents: str) -> None:
+        mark = path / MARK
+        filled = {"documents": documents, "recipe": app.recipe_name}
+        try:
+            told = json.loads(mark.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            told = {}
+        if {key: told.get(key) for key in filled} != filled:
+            mark.unlink(missing_ok=True)
+            notes = await fill(app, questions.documents, on_progress=self.on_fill)
+            told = {**filled, "notes": notes}
+            write_atomic(mark, json.dumps(told).encode())
+        app.index.refresh()
+        self._notes += told["notes"]
+
+    def _located(self, questions: QuestionSet) -> QuestionSet:
+        """Return the questions with the ids of a live home's documents for the names in them."""
+        rows = [row for app in self._apps.values() for row in _rows(app, self.collection)]
+        names = {
+            name
+            for question in questions.questions
+            for name in (*question.relevant, *(span.document_id for span in question.spans))
+        }
+        found = located(names, rows)
+        missing = sorted(names - set(found))
+        if missing and not found:
+            raise InputError(
+                f"none of the {len(names)} documents that the questions name is in the home, as "
+                f"{missing[0]!r}; ingest them first, or name the right --home"
+            )
+        if missing:
+            self._notes.append(
+                f"{len(missing)} of {len(names)} documents that the questions name are not in the "
+                f"home, as {missing[0]!r}: nobody can find them"
+            )
+        return replace(
+            questions, questions=tuple(_renamed(one, found) for one in questions.questions)
+        )
+
+
+def _home_of(spec: ArmSpec) -> Path:
+    path = Path(spec.home).expanduser().absolute()
+    if not path.is_dir():
+        raise InputError(f"arm {spec.name!r}: there is no home {str(path)!r}; ingest first")
+    return path
+
+
+def located(names: set[str], rows: Sequence[DocumentRow]) -> dict[str, str]:
+    """Return the document id for each name that is an id, a URI, or the end of one URI."""
+    ids = {row.id for row in rows}
+    paths = [(f"/{unquote(row.uri)}", row.id) for row in rows]
+    found: dict[str, str] = {}
+    for name in names:
+        if name in ids:
+            found[name] = name
+            continue
+        matches = {identity for path, identity in paths if path.endswith(f"/{name.lstrip('/')}")}
+        if len(matches) == 1:
+            found[name] = matches.pop()
+    return found
+
+
+def documents_id(questions: QuestionSet) -> str:
+    """Return a hash of a set's documents alone."""
+    whole = hashlib.sha256()
+    for one in questions.documents:
+        whole.update(json.dumps([one.id, one.title, one.text, one.filename]).encode())
+    return whole.hexdigest()
+
+
+def code_identity() -> str:
+    """Return a hash of the source that shapes an outcome, so that no older one is used again."""
+    package = Path(__file__).parents[1]
+    files = sorted(
+        file
+        for name in SHAPING
+        for file in ([package / name] if name.endswith(".py") else (package / name).rglob("*.py"))
+    )
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+def _renamed(question: Question, found: Mapping[str, str]) -> Question:
+    return replace(
+        question,
+        relevant={found.get(name, name): grade for name, grade in question.relevant.items()},
+        spans=tuple(
+            replace(span, document_id=found.get(span.document_id, span.document_id))
+            for span in question.spans
+        ),
+    )
+
+
+def _rows(app: App, collection: str) -> list[DocumentRow]:
+    rows: list[DocumentRow] = []
+    after: str | None = None
+    while True:
+        page = app.store.documents(principal=OWNER, collection=collection, after=after, limit=1000)
+        rows += page.rows
+        after = page.next
+        if after is None:
+            return rows
+
+
+def _of_recipe(key: str) -> bool:
+    return key.split(".", 1)[0] in RECIPE_GROUPS
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

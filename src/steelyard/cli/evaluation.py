@@ -1,0 +1,229 @@
+"""`steelyard eval`: arms weighed over questions, runs looked up, and the gate for CI."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelyard.arms import ArmSpec, Laboratory, read_arms
+from steelyard.cli import show
+from steelyard.cli.eval_options import (
+    MIN_EFFECT,
+    HtmlFile,
+    JsonFile,
+    MarkdownFile,
+    check_places,
+    effects_for,
+    write_report,
+)
+from steelyard.cli.eval_progress import EvaluateProgress, show_plan
+from steelyard.cli.options import (
+    OWNER,
+    Groups,
+    Home,
+    LlmModel,
+    LlmUrl,
+    Set,
+    home_of,
+    names_of,
+    pairs_of,
+)
+from steelyard.core.errors import InputError
+from steelyard.core.evaluation import QuestionSet, Report
+from steelyard.core.protocols import Measure
+from steelyard.core.ranking import Principal
+from steelyard.datasets import clusters, read_set
+from steelyard.evals.measures import parse_measures
+from steelyard.evals.measures.judge import Judge, JudgeOptions
+from steelyard.evals.records import Records, records_path
+from steelyard.flows.compare import planned
+from steelyard.flows.evaluate import EvaluateOptions, evaluate
+from steelyard.infra.concurrent import Workers, loop_factory
+from steelyard.settings import load_settings
+
+JUDGE_KEY = "STEELYARD_JUDGE_KEY"
+SEARCH_MEASURES = "nDCG@10,R@10,RR@10,p50_ms,p95_ms,failed"
+ANSWER_MEASURES = (
+    "EM,F1,contains,answered,abstained,AUROC,cite_precision,cite_recall,support,"
+    "p50_ttft_ms,p95_ms,completion_tokens,failed"
+)
+evaluation = typer.Typer(
+    help="Weigh arms over questions: quality, latency and cost, with honest statistics."
+)
+
+
+@evaluation.command("run")
+def run(
+    ctx: typer.Context,
+    data: Annotated[
+        Path, typer.Option("--data", "-d", help="a folder or a file of questions: docs/data.md")
+    ],
+    arms: Annotated[
+        str, typer.Option("--arms", "-a", help="with commas: bm25, dense, hybrid, rag, oracle, ...")
+    ] = "",
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", help="one more, as 'wide=rag k=20 retrieve.pool=100'"),
+    ] = None,
+    arms_file: Annotated[
+        Path | None, typer.Option("--arms-file", help="TOML: a table an arm, base = ...")
+    ] = None,
+    tuned: Annotated[
+        list[str] | None, typer.Option("--tuned", help="what a tuned arm is, as llm.model=NAME")
+    ] = None,
+    measures: Annotated[
+        str, typer.Option("--measures", "-m", help="with commas; docs/measures.md lists them")
+    ] = "",
+    baseline: Annotated[
+        str, typer.Option("--baseline", help="the arm to compare with; default: the first")
+    ] = "",
+    min_effect: Annotated[
+        str, typer.Option("--min-effect", help="what matters: .02, or nDCG@10=.01,F1=.03")
+    ] = str(MIN_EFFECT),
+    part: Annotated[str, typer.Option("--part", help="one part of the set, as test")] = "",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="a fixed sample of the questions")
+    ] = None,
+    cluster_by: Annotated[
+        str, typer.Option("--cluster-by", help="what errors are shared within")
+    ] = "auto",
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=256, help="questions asked at once")
+    ] = 2,
+    deadline_ms: Annotated[
+        float, typer.Option("--deadline-ms", min=1, help="of each search")
+    ] = 10_000,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.1, help="of an answer")] = 180,
+    judge_url: Annotated[
+        str, typer.Option("--judge-url", help="an OpenAI-compatible endpoint for judge:*")
+    ] = "",
+    judge_model: Annotated[str, typer.Option("--judge-model", help="the judge's model")] = "",
+    groups: Groups = "",
+    home: Home = None,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    settings: Set = None,
+    json_file: JsonFile = None,
+    html_file: HtmlFile = None,
+    markdown_file: MarkdownFile = None,
+) -> None:
+    """Run arms over questions through the code that serves, and say what the evidence allows.
+
+    What was run before with the same parts is not run again; interrupt it and run it again to go
+    on. A set's documents are ingested once, below the home.
+
+    Examples:
+
+        steelyard eval run --data squad2/ --arms bm25,dense,hybrid
+
+        steelyard eval run --data questions.jsonl --arms rag,oracle --arm 'wide=rag k=20' \\
+            --html report.html
+
+        steelyard eval run -d questions.jsonl -a base,rag,tuned,tuned+rag,oracle \\
+            --llm-url http://127.0.0.1:8000 --llm-model base --tuned llm.model=ours
+    """
+    where = home_of(ctx, home)
+    flags = pairs_of(settings) | {
+        key: value for key, value in (("llm.url", llm_url), ("llm.model", llm_model)) if value
+    }
+    loaded = load_settings(where, flags=flags)
+    specs = read_arms(
+        arms or ("" if arm or arms_file else "lexical,dense,hybrid"),
+        lines=arm or [],
+        file=arms_file,
+        tuned=pairs_of(tuned),
+        reranked=bool(loaded.settings.rerank.model),
+    )
+    asked = parse_measures(measures or _usual(specs))
+    options = EvaluateOptions(
+        baseline=_baseline(baseline, specs),
+        min_effects=effects_for(min_effect, asked),
+        concurrency=concurrency,
+        cluster_by=cluster_by,
+    )
+    check_places(json_file, html_file, markdown_file)
+    questions = read_set(data, part=part, limit=limit)
+    clusters(questions, cluster_by)  # complains before anything is loaded
+    laboratory = Laboratory(
+        where,
+        flags=flags,
+        principal=_principal(groups),
+        deadline_s=deadline_ms / 1000,
+        timeout_s=timeout_s,
+    )
+    with Records(records_path(where)) as records:
+        if json_file != "-":
+            show_plan(planned(records, questions, asked, options))
+        options = replace(options, judge=_judge(judge_url, judge_model, asked, records))
+        report = _run(laboratory, questions, specs, asked, records, options)
+        write_report(records, report, json_file, html_file, markdown_file)
+
+
+def _run(
+    laboratory: Laboratory,
+    questions: QuestionSet,
+    specs: Sequence[ArmSpec],
+    measures: Sequence[Measure],
+    records: Records,
+    options: EvaluateOptions,
+) -> Report:
+    workers = Workers(query_threads=2, ingest_threads=1)
+
+    async def everything(progress: EvaluateProgress) -> Report:
+        laboratory.on_fill = progress.on_fill
+        try:
+            async with laboratory.opened(questions, specs) as opened:
+                return await evaluate(
+                    opened.questions,
+                    opened.arms,
+                    measures,
+                    records=records,
+                    workers=workers.query,
+                    options=replace(options, notes=opened.notes),
+                    on_progress=progress.on_progress,
+                )
+        finally:
+            if options.judge is not None:
+                await options.judge.aclose()
+
+    try:
+        with EvaluateProgress() as progress, asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(everything(progress))
+    except KeyboardInterrupt:
+        show.note("interrupted; what was asked is kept: run the same command again to go on")
+        raise typer.Exit(130) from None
+    finally:
+        workers.close()
+
+
+def _usual(specs: Sequence[ArmSpec]) -> str:
+    kinds = {spec.answers for spec in specs}
+    if kinds == {False}:
+        return SEARCH_MEASURES
+    return ANSWER_MEASURES if kinds == {True} else f"nDCG@10,R@10,{ANSWER_MEASURES}"
+
+
+def _baseline(name: str, specs: Sequence[ArmSpec]) -> str:
+    names = [spec.name for spec in specs]
+    if name and name not in names:
+        raise InputError(f"--baseline {name!r} is none of the arms {', '.join(names)}")
+    return name or names[0]
+
+
+def _principal(groups: str) -> Principal:
+    names = names_of(groups)
+    return Principal("owner", frozenset(names), operator=True) if names else OWNER
+
+
+def _judge(url: str, model: str, measures: Sequence[Measure], records: Records) -> Judge | None:
+    judged = [measure.name for measure in measures if measure.name.startswith("judge:")]
+    if not judged:
+        return None
+    if not url:
+        raise InputError(f"{', '.join(judged)}: name the judge by --judge-url and --judge-model")
+    key = os.environ.get(JUDGE_KEY, "").strip()
+    return Judge(JudgeOptions(url=url, model=model), key=key, cache=records.replies())
