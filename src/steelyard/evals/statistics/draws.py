@@ -12,7 +12,7 @@ import numpy as np
 from steelyard.core.evaluation import Interval, Values
 from steelyard.evals.statistics.clustered import Clustered, Floats, Labels
 from steelyard.evals.statistics.intervals import ALPHA, unseen_share
-from steelyard.evals.statistics.power import reach
+from steelyard.evals.statistics.power import interval_error, reach
 from steelyard.evals.statistics.resampling import (
     MeanColumns,
     QuantileColumn,
@@ -71,15 +71,15 @@ class PairedQuantiles:
         high = quantile(ordered, q + unseen) - self.after.value if q + unseen <= 1 else nan
         return Interval(0.0, low, high, self.n)
 
-    def mde(self, shifted_B: Floats, *, num_comparisons: int) -> float:
+    def mde(self, delta: Interval, shifted_B: Floats, *, num_comparisons: int) -> float:
         """Return the smallest difference that these pairs show; NaN where they cannot tell."""
         if self.n == 0 or self.num_clusters < 2:
             return nan
         if self.alike:
-            unseen = self._unseen()
-            return max(-unseen.low, unseen.high)
-        error = float(np.nanstd(shifted_B, ddof=1))
-        return reach(df=self.num_clusters - 1, alpha=ALPHA / num_comparisons) * error
+            return max(-delta.low, delta.high)
+        df = self.num_clusters - 1
+        error = interval_error(delta, float(np.nanstd(shifted_B, ddof=1)), df=df)
+        return reach(df=df, alpha=ALPHA / num_comparisons) * error
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from math import ceil, inf, isfinite, log2, nan, sqrt
 import numpy as np
 
 from steelyard.core.errors import InputError
-from steelyard.core.evaluation import Values
+from steelyard.core.evaluation import Interval, Values
 from steelyard.evals.statistics.clustered import Clustered, Labels, compact
 from steelyard.evals.statistics.intervals import ALPHA
 from steelyard.evals.statistics.student import student_quantile
@@ -101,7 +101,7 @@ def reach(*, df: float, power: float = POWER, alpha: float = ALPHA) -> float:
     return student_quantile(1 - alpha / 2, df=df) + student_quantile(power, df=df)
 
 
-def mean_mde(column: Clustered, *, num_comparisons: int, bounded: bool) -> float:
+def mean_mde(column: Clustered, delta: Interval, *, num_comparisons: int, bounded: bool) -> float:
     """Return the smallest mean difference that these pairs show; NaN where they cannot tell.
 
     At least the effect of as few differing clusters as any test of this level needs: two-sided,
@@ -109,14 +109,23 @@ def mean_mde(column: Clustered, *, num_comparisons: int, bounded: bool) -> float
     """
     if column.num_clusters < 2:
         return nan
-    by_error = reach(df=column.num_clusters - 1, alpha=ALPHA / num_comparisons)
+    error = interval_error(delta, sqrt(column.variance), df=column.num_clusters - 1)
+    by_error = reach(df=column.num_clusters - 1, alpha=ALPHA / num_comparisons) * error
     fewest = ceil(log2(2 * num_comparisons / ALPHA))
     differing_C = np.abs(column.sums_C[column.sums_C != 0])
     scale = 1.0 if bounded else column.scale
-    typical = (
-        float(differing_C.mean()) if len(differing_C) else scale * column.n / column.num_clusters
-    )
-    return max(by_error * sqrt(column.variance), fewest * typical / column.n)
+    alone = scale * column.n / column.num_clusters
+    typical = float(differing_C.mean()) if len(differing_C) else alone
+    return max(by_error if column.variance else 0.0, fewest * typical / column.n)
+
+
+def interval_error(delta: Interval, error: float, *, df: float) -> float:
+    """Return a difference's standard error, larger where its interval is wider than t's.
+
+    With few or skewed clusters the interval decides what is seen, not the error alone.
+    """
+    longer = max(delta.high - delta.value, delta.value - delta.low)
+    return max(error, longer / student_quantile(1 - ALPHA / 2, df=df))
 
 
 def needed(n: int, *, mde: float, min_effect: float | None) -> int | None:

@@ -177,24 +177,26 @@ class _Scales:
         both = (self._table[arm][measure.name], self._table[self._baseline][measure.name])
         bounded = all(_bounds(measure, values_N) == SHARE for values_N in both)
         at = len(self._alone) + list(self._paired).index(key)
+        delta = self._mean(column, at, DIFFERENCE if bounded else Bounds())
         return _Found(
             candidate=arm,
             measure=measure,
-            delta=self._mean(column, at, DIFFERENCE if bounded else Bounds()),
+            delta=delta,
             significance=self._tests[key],
-            mde=lambda m: mean_mde(column, num_comparisons=m, bounded=bounded),
+            mde=lambda m: mean_mde(column, delta, num_comparisons=m, bounded=bounded),
         )
 
     def _quantile_pair(self, arm: str, measure: Measure) -> _Found:
         key = arm, measure.name
         pair = self._quantiles[key]
         shifted_B = self._draws.shifted_BQ[:, list(self._quantiles).index(key)]
+        delta = pair.delta(shifted_B)
         return _Found(
             candidate=arm,
             measure=measure,
-            delta=pair.delta(shifted_B),
+            delta=delta,
             significance=Significance(bootstrap_p(shifted_B), BOOTSTRAP),
-            mde=lambda m: pair.mde(shifted_B, num_comparisons=m),
+            mde=lambda m: pair.mde(delta, shifted_B, num_comparisons=m),
         )
 
     def _mean(self, column: Clustered, at: int, bounds: Bounds) -> Interval:
