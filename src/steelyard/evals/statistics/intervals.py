@@ -110,8 +110,8 @@ def mean_interval(
 
 
 def _logit_interval(column: Clustered, shifts_B: Floats, errors_B: Floats) -> Interval:
-    # A resample of zeros only counts as half a success.
-    least = 0.5 * min(1 / column.n, column.mean, 1 - column.mean)
+    # A resample of zeros only counts as half a cluster's success, so copies within it add nothing.
+    least = 0.5 * min(1 / column.num_clusters, column.mean, 1 - column.mean)
     means_B = np.clip(column.mean + shifts_B, least, 1 - least)
     centre = log(column.mean / (1 - column.mean))
     logits_B = np.log(means_B / (1 - means_B))
