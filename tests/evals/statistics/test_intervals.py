@@ -155,7 +155,7 @@ def test_duplicates_within_a_cluster_do_not_narrow_the_interval(drawn, copies, a
     assert many.high - many.low == pytest.approx(one.high - one.low, rel=1e-6, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
 def test_the_order_of_questions_matters_no_more_than_the_draws(random, per_cluster):
     rng = np.random.default_rng(random.randrange(1000))
