@@ -163,6 +163,14 @@ def test_the_queue_shows_where_a_question_is_from(folder):
     assert (item.source, item.note, item.quotes) == ("file:///x.md", "said: wrong", ("gold words",))
 
 
+def test_reviewing_what_people_wrote_themselves_takes_out_only_what_they_reject(tmp_path):
+    rows = ['{"id": "a", "question": "A?", "answer": "1"}', '{"question": "B?", "answer": "2"}']
+    (tmp_path / "questions.jsonl").write_text("\n".join(rows))
+    assert [one.verdict for one in queue(tmp_path)] == [Verdict.ACCEPT] * 2
+    decide(tmp_path, Decision("q2", Verdict.REJECT))
+    assert asked(tmp_path) == [("a", "A?", ("1",))]
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from([Verdict.ACCEPT, Verdict.REJECT])),
     max_size=8,

@@ -83,15 +83,18 @@ def questions(
     with opened(ctx, home, flags, settings) as app:
 
         async def make() -> MadeQuestions:
+            progress = data_show.AskProgress(limit, quiet=as_json)
             try:
-                return await make_questions(
-                    app.store,
-                    pool=app.workers.query,
-                    collection=collection,
-                    limit=limit,
-                    per_document=per_document,
-                    completer=None if rules_only else _completer(app),
-                )
+                with progress:
+                    return await make_questions(
+                        app.store,
+                        pool=app.workers.query,
+                        collection=collection,
+                        limit=limit,
+                        per_document=per_document,
+                        completer=None if rules_only else _completer(app),
+                        on_asked=progress.on_asked,
+                    )
             finally:
                 await app.aclose()
 

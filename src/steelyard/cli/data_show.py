@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelyard.cli import show
 from steelyard.core.evaluation import QuestionSet
@@ -19,6 +20,33 @@ VERDICT_STYLES = {
     Verdict.EDIT: "green",
     Verdict.REJECT: "red",
 }
+
+
+class AskProgress:
+    """A bar on stderr while a model writes questions; it shows from the first reply on."""
+
+    def __init__(self, limit: int, *, quiet: bool) -> None:
+        self._bar = Progress(
+            TextColumn("asking the model"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("questions from {task.fields[asked]} passages"),
+            TimeRemainingColumn(),
+            console=show.err,
+            transient=True,
+            disable=quiet or not show.err.is_terminal,
+        )
+        self._task = self._bar.add_task("asking", total=limit, asked=0, visible=False)
+
+    def on_asked(self, asked: int, written: int) -> None:
+        self._bar.update(self._task, completed=written, asked=asked, visible=True)
+
+    def __enter__(self) -> "AskProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
 
 
 def show_added(added: Added, made: MadeQuestions, *, as_json: bool) -> None:

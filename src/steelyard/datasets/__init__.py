@@ -1,6 +1,7 @@
 """Question sets: read from any usual form, checked, made from a home, reviewed."""
 
 from steelyard.datasets.asked import prompt_for, question_of_reply
+from steelyard.datasets.bind import bind
 from steelyard.datasets.clusters import clusters
 from steelyard.datasets.decisions import Decision, Verdict
 from steelyard.datasets.logged import RatedAnswer, questions_of_log
@@ -31,6 +32,7 @@ __all__ = [
     "SetSummary",
     "Verdict",
     "add_questions",
+    "bind",
     "clusters",
     "decide",
     "export_set",

@@ -36,6 +36,7 @@ _VAGUE = re.compile(
     re.IGNORECASE,
 )
 _ARTICLES = re.compile(r"^(?:an?|the|with|from|to|for|all|several|multiple)\b|^[A-Z`]|s\b")
+_NO_OBJECT = re.compile(r"[:;,!/–—]| - |^[Cc]ases?\b")  # an aside, or the noun "use case"
 _ASKS = re.compile(
     r"^(?:How|What|Which|Who|When|Where|Why(?! not)|Can|Does|Do|Is|Are|May|Must|Should) .+\?$"
 )
@@ -72,7 +73,7 @@ def question(heading: str) -> str:
         heading = found["rest"]
     first, _, rest = heading.partition(" ")
     verb = _GERUNDS.get(first.lower(), first.lower())
-    if verb not in _VERBS or not _ARTICLES.search(rest) or re.search(r"[:;,!/–—]| - ", rest):
+    if verb not in _VERBS or not _ARTICLES.search(rest) or _NO_OBJECT.search(rest):
         return ""
     return f"How do I {verb} {rest}?" if _is_specific(rest) else ""
 

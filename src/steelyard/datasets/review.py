@@ -190,19 +190,26 @@ def decide(folder: Path, decision: Decision) -> ReviewItem:
 def decided(
     drafts: Sequence[DraftQuestion], folder: Path, *, unreviewed: bool
 ) -> list[DraftQuestion]:
-    """Return the questions that may be asked, as they were edited.
-
-    `unreviewed` keeps those on which nobody decided, if they have gold.
+    """Return the questions that may be asked, as they were edited; those of origin `gold` may
+    be, unless they were rejected. `unreviewed` keeps the others on which nobody decided too, if
+    they have gold.
     """
     decisions = read_decisions(folder)
     kept = []
     for draft in drafts:
         decision = decisions.get(draft.id)
-        verdict = decision.verdict if decision else Verdict.PENDING
+        verdict = _verdict(draft, decision)
         pending = verdict is Verdict.PENDING and unreviewed and _has_gold(draft)
         if pending or verdict in (Verdict.ACCEPT, Verdict.EDIT):
             kept.append(_edited(draft, decision))
     return kept
+
+
+def _verdict(draft: DraftQuestion, decision: Decision | None) -> Verdict:
+    """Return what was decided; what people wrote themselves is accepted until they say no."""
+    if decision is not None:
+        return decision.verdict
+    return Verdict.ACCEPT if draft.origin == "gold" else Verdict.PENDING
 
 
 def _edited(draft: DraftQuestion, decision: Decision | None) -> DraftQuestion:
@@ -225,7 +232,7 @@ def _item(draft: DraftQuestion, decision: Decision | None, row: Mapping[str, Any
         question=now.text,
         answers=now.answers,
         answerable=now.answerable,
-        verdict=decision.verdict if decision else Verdict.PENDING,
+        verdict=_verdict(draft, decision),
         type=now.type,
         origin=now.origin,
         source=str(row.get("source", "")),

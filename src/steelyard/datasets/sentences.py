@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from steelyard.core.documents import Block, BlockKind, Document
 from steelyard.core.sentences import split_sentences
+from steelyard.core.words import STOP_WORDS, fold
 from steelyard.datasets.facts import (
     PERSONS,
     Fact,
@@ -44,8 +45,10 @@ NOT_TERMS = frozenset(
     """this that these those it there here he she they we you i what which who when where why how
     everything nothing something anything everybody nobody today tomorrow yesterday note warning tip
     example important optional required step remember another each every both all some many most
-    one first second third next also so then and but or if as for in on at""".split()  # noqa: SIM905
+    one first second third next also so then although though however since unlike like even still
+    perhaps instead therefore thus""".split()  # noqa: SIM905
 )
+_OPENERS = NOT_TERMS | (STOP_WORDS - {"can", "may", "it", "us", "am"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +92,31 @@ def definitions(prose: Prose) -> Iterator[Fact]:
         if not found:
             continue
         term, text = plain(found["term"]), plain(found["text"])
-        if term.split()[0].lower() in NOT_TERMS or not is_name(term) or _EMPTY_IS.match(text):
+        if not _is_term(term) or _EMPTY_IS.match(text):
             continue
         article = "" if listed else prose.inside(found["article"] or "")
         if article and not _is_proper(term, prose):
             continue
-        first = text if listed is None else plain(raw[found.start("text") :].split(". ")[0])
-        answer = first.rstrip(".;")
+        answer = (text if listed is None else _first_sentence(text)).rstrip(".;")
+        if answer.endswith(":"):
+            continue
         if listed and (stands := _expands(re.sub(r"\W*\(.*", "", term), answer)):
             yield _expansion(term, stands, line)
         else:
             asked = term if listed is None or _is_proper(term, prose) else prose.inside(term)
             name = f"{article} {asked}".strip() if article.strip() == "the" else asked
             yield Fact("definition", f"What is {name}?", (answer,), *at(line), term, "definition")
+
+
+def _first_sentence(text: str) -> str:
+    spans = split_sentences(text)
+    return text[spans[0][0] : spans[0][1]] if spans else text
+
+
+def _is_term(text: str) -> bool:
+    """Tell whether a text names one thing: no opening of a sentence, no word said twice."""
+    words = fold(text).split()
+    return is_name(text) and words[0] not in _OPENERS and len(set(words)) == len(words)
 
 
 def abbreviations(prose: Prose) -> Iterator[Fact]:

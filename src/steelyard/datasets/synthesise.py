@@ -16,6 +16,7 @@ ORIGIN = "synthetic"
 MAX_PER_DOCUMENT = 6
 # Of so many questions one may be unanswerable: enough to see whether a system abstains.
 ANSWERABLE_PER_UNANSWERABLE = 9
+MAX_PER_COLUMN = 2
 # "Who is the owner of the page ...?" is fair, but a tenth of a set is enough of it.
 KEY_SHARE = 10
 _NEAR = 0.8  # share of words from which two questions on one document are the same
@@ -40,8 +41,8 @@ def synthesise(
     statements = Statements(documents)
     found = _distinct(_unambiguous(list(_facts(documents)), statements))
     num_unanswerable = limit // (ANSWERABLE_PER_UNANSWERABLE + 1)
-    missing = list(_missing(documents, statements))
-    missing = sorted(missing, key=lambda one: _rank(documents, one))[:num_unanswerable]
+    missing = sorted(_missing(documents, statements), key=lambda one: _rank(documents, one))
+    missing = _few_of_a_column(missing)[:num_unanswerable]
     chosen = _spread(found, documents, limit=limit - len(missing), per_document=per_document)
     made = [question_of(documents[one.document], one.fact) for one in chosen]
     made += [_unanswerable(documents[one.document], one.fact) for one in missing]
@@ -179,6 +180,18 @@ def _missing(documents: Sequence[Document], statements: Statements) -> Iterator[
                             column,
                         )
                         yield Found(number, fact)
+
+
+def _few_of_a_column(found: Iterable[Found]) -> list[Found]:
+    """Keep `MAX_PER_COLUMN` of one document's column: one gap says most of what ten would."""
+    counted: Counter[tuple[int, str]] = Counter()
+    kept = []
+    for one in found:
+        column = (one.document, one.fact.attribute)
+        counted[column] += 1
+        if counted[column] <= MAX_PER_COLUMN:
+            kept.append(one)
+    return kept
 
 
 def _mostly_filled(table: tables.Table, column: str) -> bool:

@@ -13,6 +13,7 @@ _SEPARATOR = re.compile(r"^[\s|:+-]+$")
 _PAIR = re.compile(r"(?:^|; )([^:;|]{1,40}): ")
 # A first column so called holds names of attributes; the other columns are the things.
 _PROPERTY = frozenset({"property", "attribute", "characteristic", "parameter", "feature", ""})
+_TELLING = frozenset({"description", "type", "default", "meaning", "required", "notes", "example"})
 _ROLES = frozenset({"role", "position", "function", "office", "title", "job"})
 _MIN_SHARE = 0.8  # of a first column's cells that must be distinct to name their rows
 
@@ -100,7 +101,13 @@ def _piped(lines: list[Line]) -> Table | None:
         if len(cells) == len(header)
     )
     first = header[0].lower()
-    return Table(body, first, first in _PROPERTY)
+    return Table(body, first, first in _PROPERTY and not any(map(_says_what, header[1:])))
+
+
+def _says_what(column: str) -> bool:
+    """Tell whether a column tells something of each property, so that it is no thing itself."""
+    name = label(column)
+    return bool(asked_about(name, "it")) or name in _TELLING
 
 
 def _cells(line: str) -> list[str]:
@@ -125,7 +132,8 @@ def _paired(lines: list[Line]) -> Table | None:
         ]
         if cells:
             first = first or cells[0][0].lower()
-            body.append(Row(cells[0][1], dict(cells[1:]), line))
+            missing = dict.fromkeys(sorted(keys - {key for key, _ in cells}), "")
+            body.append(Row(cells[0][1], dict(cells[1:]) | missing, line))
     return Table(tuple(body), first, transposed=False)
 
 

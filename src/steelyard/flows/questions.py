@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -58,8 +58,12 @@ async def make_questions(
     limit: int,
     per_document: int,
     completer: Completer | None = None,
+    on_asked: Callable[[int, int], None] = lambda asked, written: None,
 ) -> MadeQuestions:
     """Return at most `limit` questions on a collection: a model's, then those made by rule.
+
+    `on_asked` is told, as it goes, how many passages the model saw and how many questions it
+    wrote.
 
     Raises:
         InputError: the collection has no document to ask about, or a number makes no sense.
@@ -77,7 +81,7 @@ async def make_questions(
     if completer is not None:
         passages = await compute(pool, _passages, store, documents, limit * ASKED_PER_QUESTION)
         try:
-            await _ask_all(completer, passages, written, refused, limit=limit)
+            await _ask_all(completer, passages, written, refused, limit=limit, on_asked=on_asked)
         except UpstreamError as error:
             problem = error.message
     rest = limit - len(written)
@@ -174,6 +178,7 @@ async def _ask_all(
     refused: Counter[str],
     *,
     limit: int,
+    on_asked: Callable[[int, int], None],
 ) -> None:
     """Ask about passages, a few at once, until there are `limit` questions.
 
@@ -192,6 +197,7 @@ async def _ask_all(
                 refused[found.refused] += 1
             elif len(written) < limit:
                 written.append(found.question)
+        on_asked(first + len(some), len(written))
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
