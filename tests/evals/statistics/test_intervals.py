@@ -189,3 +189,12 @@ def test_holm_by_hand():
     with_nan = holm([0.01, float("nan"), 0.02])
     assert with_nan[0] == 0.02
     assert isnan(with_nan[1])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("reduce", [Reduce.P50, Reduce.P95, Reduce.P99])
+def test_a_handful_of_values_has_a_quantile_and_perhaps_no_interval(n, reduce):
+    found = interval(np.arange(n) + 1.0, np.arange(n), reduce=reduce)
+    assert 1 <= found.value <= n
+    assert not found.low > found.value
+    assert not found.high < found.value

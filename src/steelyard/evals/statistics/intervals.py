@@ -171,6 +171,6 @@ def quantile_interval(values_N: Values, clusters_N: Labels, *, q: float) -> Inte
     skew = (z**2 - 1) / 6 * (1 - 2 * q) * spread**2 / (n * q * (1 - q))
     low_rank = floor(n * q + skew - z * spread + 0.5)
     high_rank = floor(n * q + skew + z * spread + 0.5) + 1
-    low = float(ordered[low_rank - 1]) if low_rank >= 1 else nan
-    high = float(ordered[high_rank - 1]) if high_rank <= n else nan
+    low = float(ordered[low_rank - 1]) if 1 <= low_rank <= n else nan
+    high = float(ordered[high_rank - 1]) if 1 <= high_rank <= n else nan
     return Interval(value, low, high, n)
