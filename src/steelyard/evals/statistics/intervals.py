@@ -171,6 +171,7 @@ def quantile_interval(values_N: Values, clusters_N: Labels, *, q: float) -> Inte
     skew = (z**2 - 1) / 6 * (1 - 2 * q) * spread**2 / (n * q * (1 - q))
     low_rank = floor(n * q + skew - z * spread + 0.5)
     high_rank = floor(n * q + skew + z * spread + 0.5) + 1
+    # With a handful of items the correction may pass the value itself: then nothing is said.
     low = float(ordered[low_rank - 1]) if 1 <= low_rank <= n else nan
     high = float(ordered[high_rank - 1]) if 1 <= high_rank <= n else nan
-    return Interval(value, low, high, n)
+    return Interval(value, low if low <= value else nan, high if high >= value else nan, n)
