@@ -62,6 +62,19 @@ def test_from_documents_to_a_reviewed_and_exported_set(home, tmp_path):
     assert read("check", tmp_path / "out")["questions"] == len(waiting) - 1
 
 
+def test_a_set_over_the_home_is_carried_away_with_its_documents(home, tmp_path):
+    read("questions", "gates", "--limit", 10)
+    options = ("--unreviewed", "--form", "beir")
+    alone = run("export", "gates", tmp_path / "alone", *options).exception
+    assert "--with-documents" in alone.message
+    read("export", "gates", tmp_path / "beir", "--with-documents", *options)
+    assert read("check", tmp_path / "beir")["documents"] == 1
+    read("export", "gates", tmp_path / "ours", "--with-documents", "--unreviewed")
+    carried, here = read("check", tmp_path / "ours"), read("check", "gates", "--unreviewed")
+    assert carried["documents"] == 1
+    assert carried["spans"] == here["spans"] > 0
+
+
 def test_keys_in_the_terminal_decide_one_question_at_a_time(home, monkeypatch):
     read("questions", "gates", "--limit", 10)
     keys = iter(["x", "a", "r", "s", "e", "q"])

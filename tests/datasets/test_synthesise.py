@@ -134,6 +134,7 @@ def test_a_sentence_with_a_quantity_is_asked_for_it(sentence, question, answer):
         "A Gannet 40 takes 5 hours.",
         "The other parent takes two weeks.",
         "The usual term is 30 days.",
+        "Images are kept for 40 days on fast storage and for two years on slow storage.",
     ],
 )
 def test_a_sentence_that_nobody_understands_without_its_page_is_left_out(sentence):

@@ -32,8 +32,14 @@ from steelyard.datasets import (
     list_sets,
     read_set,
     set_folder,
+    with_documents,
 )
-from steelyard.flows.questions import MadeQuestions, make_questions, questions_from_log
+from steelyard.flows.questions import (
+    MadeQuestions,
+    make_questions,
+    questions_from_log,
+    read_documents,
+)
 
 data = typer.Typer(
     help="Question sets: made from a home, reviewed, checked, exported.", no_args_is_help=True
@@ -169,6 +175,10 @@ def export(
     form: Annotated[str, typer.Option("--form", help=f"one of {', '.join(FORMS)}")] = FORMS[0],
     part: Part = "",
     unreviewed: Unreviewed = False,
+    documents: Annotated[
+        bool, typer.Option("--with-documents", help="with the texts of the home's documents")
+    ] = False,
+    collection: Collection = DEFAULT_COLLECTION,
     as_json: Json = False,
 ) -> None:
     """Write a question set in our own form, BEIR's or TREC's.
@@ -177,9 +187,12 @@ def export(
 
         steelyard data export handbook ./handbook-set
 
-        steelyard data export ./squad2 ./squad2-trec --form trec
+        steelyard data export handbook ./handbook-beir --form beir --with-documents
     """
     found = read_set(find_set(home_of(ctx, home), place), part=part, unreviewed=unreviewed)
+    if documents:
+        with opened(ctx, home, {}) as app:
+            found = with_documents(found, read_documents(app.store, collection))
     files = export_set(folder, found, form=form)
     if as_json:
         show.emit_json({"id": found.id, "files": [str(file) for file in files]})

@@ -1,7 +1,7 @@
 """Question sets: read from any usual form, checked, made from a home, reviewed."""
 
 from steelyard.datasets.asked import prompt_for, question_of_reply
-from steelyard.datasets.bind import bind
+from steelyard.datasets.bind import bind, with_documents
 from steelyard.datasets.clusters import clusters
 from steelyard.datasets.decisions import Decision, Verdict
 from steelyard.datasets.logged import RatedAnswer, questions_of_log
@@ -47,6 +47,7 @@ __all__ = [
     "read_set",
     "set_folder",
     "synthesise",
+    "with_documents",
     "write_qrels",
     "write_run",
     "write_set",

@@ -7,8 +7,9 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from steelyard.core.documents import Document
-from steelyard.core.evaluation import GoldSpan, Question, QuestionSet
+from steelyard.core.evaluation import GoldSpan, Question, QuestionSet, SetDocument
 from steelyard.datasets.gold import MAX_UNKNOWN
+from steelyard.datasets.identity import content_id
 from steelyard.datasets.ledger import Ledger, Place, shown
 
 UNKNOWN = "documents that questions name and the home does not have"
@@ -43,6 +44,18 @@ def bind(questions: QuestionSet, documents: Sequence[Document]) -> QuestionSet:
     bound = tuple(_bound(one, ids, home) for one in questions.questions)
     ledger.check(questions.name)
     return replace(questions, questions=bound, notes=(*questions.notes, *ledger.notes()))
+
+
+def with_documents(questions: QuestionSet, documents: Sequence[Document]) -> QuestionSet:
+    """Return a set over a live home with the home's documents, to be carried elsewhere.
+
+    Texts are as the home stores them: read already, so that gold words keep their places.
+    """
+    if questions.documents:
+        return questions
+    bound = bind(questions, documents)
+    own = tuple(SetDocument(one.id, one.title, one.text) for one in documents)
+    return replace(bound, documents=own, id=content_id(bound.questions, own))
 
 
 class _Home:

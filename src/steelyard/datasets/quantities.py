@@ -22,6 +22,8 @@ _MONEY = (
     rf"{_NUMBER} (?:euros?|dollars?|pounds?|EUR|USD|GBP))"
 )
 _MASS = rf"{_NUMBER} ?(?:kg|g|t|tonnes|grams|kilograms|pounds)"
+# A second quantity is the answer in another case: "40 days here and two years there".
+_ANY = re.compile(rf"\b(?:{_TIME}|{_MONEY}|{_MASS})\b")
 _SUBJECT = r"(?P<s>(?:The |An? |Every |Each |Our )?[A-Za-z][\w'’/-]*(?: [\w'’/-]+){0,6}?)"
 _DONE = (
     r"(?P<v>(?:\w+ly )?(?:\w+ed|kept|held|sent|paid|made|given|taken|written|swept|done|run|"
@@ -102,7 +104,8 @@ def facts(prose: Prose) -> Iterator[Fact]:
     for line in prose.lines:
         for pattern, ask in _QUANTITIES:
             found = pattern.match(line.text)
-            if found and _is_subject(found["s"]) and not _is_thing(found):
+            sole = found is not None and not _ANY.search(line.text, found.end("a"))
+            if found and sole and _is_subject(found["s"]) and not _is_thing(found):
                 subject = prose.inside(found["s"])
                 asked = ask(found, subject)
                 yield Fact("quantity", asked, (found["a"],), *at(line), subject, asked)

@@ -46,6 +46,11 @@ def write_set(folder: Path, questions: QuestionSet) -> list[Path]:
 def write_beir(folder: Path, questions: QuestionSet) -> list[Path]:
     """Write BEIR's layout, with the judged questions as its part `test`."""
     judged = _judged(questions)
+    if not questions.documents:
+        raise InputError(
+            f"{questions.name!r} has no documents of its own, and BEIR's layout needs them: "
+            "export it --with-documents, or in another form"
+        )
     documents = (
         {"_id": one.id, "title": one.title, "text": one.text} for one in questions.documents
     )

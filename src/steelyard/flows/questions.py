@@ -50,6 +50,15 @@ class Passage:
     end: int
 
 
+@dataclass(slots=True)
+class _Written:
+    """What a model has written so far."""
+
+    questions: list[Question] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    problem: str = ""
+
+
 async def make_questions(
     store: Store,
     *,
@@ -75,29 +84,26 @@ async def make_questions(
         raise InputError(
             f"collection {collection!r} has no document to ask about: run `steelyard ingest PATH`"
         )
-    written: list[Question] = []
-    refused: Counter[str] = Counter()
-    problem = ""
+    written = _Written()
     if completer is not None:
         passages = await compute(pool, _passages, store, documents, limit * ASKED_PER_QUESTION)
         try:
-            await _ask_all(completer, passages, written, refused, limit=limit, on_asked=on_asked)
+            await _ask_all(completer, passages, written, limit=limit, on_asked=on_asked)
         except UpstreamError as error:
-            problem = error.message
-    rest = limit - len(written)
-    ruled = (
-        await compute(pool, synthesise, documents, limit=rest, per_document=per_document)
-        if rest
-        else []
-    )
-    uris = {document.id: document.uri for document in documents}
-    made = tuple(Made(one, uris.get(one.cluster, "")) for one in (*written, *ruled))
+            written.problem = error.message
+    made = list(written.questions)
+    if rest := limit - len(made):
+        made += await compute(pool, synthesise, documents, limit=rest, per_document=per_document)
     if not made:
-        raise InputError(
-            f"no question could be made of {len(documents)} documents"
-            + (f" ({problem})" if problem else "; set a language model with --llm-url")
-        )
-    return MadeQuestions(made, len(documents), dict(refused), problem)
+        why = written.problem or "set a language model with --llm-url"
+        raise InputError(f"no question could be made of {len(documents)} documents: {why}")
+    uris = {document.id: document.uri for document in documents}
+    return MadeQuestions(
+        questions=tuple(Made(one, uris.get(one.cluster, "")) for one in made),
+        num_documents=len(documents),
+        refused=dict(written.refused),
+        problem=written.problem,
+    )
 
 
 async def questions_from_log(
@@ -174,8 +180,7 @@ def _passages(store: Store, documents: Sequence[Document], limit: int) -> list[P
 async def _ask_all(
     completer: Completer,
     passages: Sequence[Passage],
-    written: list[Question],
-    refused: Counter[str],
+    written: _Written,
     *,
     limit: int,
     on_asked: Callable[[int, int], None],
@@ -194,14 +199,14 @@ async def _ask_all(
                 continue
             found = question_of_reply(reply, passage.document, passage.start, passage.end)
             if found.question is None:
-                refused[found.refused] += 1
-            elif len(written) < limit:
-                written.append(found.question)
-        on_asked(first + len(some), len(written))
+                written.refused[found.refused] += 1
+            elif len(written.questions) < limit:
+                written.questions.append(found.question)
+        on_asked(first + len(some), len(written.questions))
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
-        if len(written) >= limit:
+        if len(written.questions) >= limit:
             return
 
 
