@@ -161,3 +161,27 @@ def test_all_faults_are_told_at_once():
     assert "no arm 'z'" in str(fault.value)
     assert "arm 'b' has values of shape (3,) of 'EM', not one for each of 4" in str(fault.value)
     assert "arm 'c' has no values of 'EM'" in str(fault.value)
+
+
+def test_a_share_keeps_within_0_and_1_though_single_values_do_not():
+    # AUROC's values are scaled by class: here one unanswerable question of three is misplaced.
+    scaled = np.array([1.0] * 37 + [-12.0, 2.0, 2.0])
+    values = {"old": {"AUROC": scaled}, "new": {"AUROC": np.ones(40)}}
+    found = weigh(values, np.arange(40), [Named("AUROC")], baseline="old")
+    figure = found.figures["old"]["AUROC"]
+    assert figure.value == pytest.approx(0.725)
+    assert 0 < figure.low < 0.725 < figure.high < 1
+    assert found.comparisons[0].delta.low >= -1
+    assert found.comparisons[0].delta.high <= 1
+
+
+def test_a_cost_is_no_share_however_small():
+    costs = {arm: {"cost_usd": np.full(40, 0.002)} for arm in ("old", "new")}
+    cost = Named("cost_usd", better=Better.LOWER, quality=False)
+    failed = Named("failed", better=Better.LOWER, quality=False)
+    figures = weigh(costs, np.arange(40), [cost], baseline="old").figures
+    assert figures["old"]["cost_usd"].high < 0.0022
+    # But that nobody of 40 failed does not rule out 8.8 % failures.
+    none = {arm: {"failed": np.zeros(40)} for arm in ("old", "new")}
+    found = weigh(none, np.arange(40), [failed], baseline="old").figures["old"]["failed"]
+    assert (found.low, found.high) == pytest.approx((0, 0.0881), abs=1e-4)

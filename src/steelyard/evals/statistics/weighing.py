@@ -249,7 +249,14 @@ def _verdict(
 
 
 def _bounds(measure: Measure, values_N: Values) -> Bounds:
+    """Return what the measure's mean can be; one of quality is a share.
+
+    Single values of it may lie outside [0, 1] (AUROC's do, so that their spread is the AUROC's).
+    """
     natural = natural_bounds(values_N)
+    known_N = values_N[np.isfinite(values_N)]
+    if measure.quality and len(known_N) and 0 <= known_N.mean() <= 1:
+        return SHARE
     if natural == SHARE and measure.name.endswith(UNITS):
         return POSITIVE
     return natural
