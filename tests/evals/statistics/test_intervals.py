@@ -86,6 +86,14 @@ def test_a_quantile_has_the_ranks_that_the_binomial_allows():
     assert (median.value, median.low, median.high) == (500, 469, 532)
 
 
+@settings(deadline=None)
+@given(values, st.integers(1, 30), st.sampled_from([Reduce.P50, Reduce.P95, Reduce.P99]))
+def test_a_quantile_lies_between_its_limits_or_they_are_unknown(drawn, per_cluster, reduce):
+    found = interval(np.array(drawn), np.arange(len(drawn)) // per_cluster, reduce=reduce)
+    assert isnan(found.low) or found.low <= found.value
+    assert isnan(found.high) or found.value <= found.high
+
+
 def test_too_few_values_cannot_say_how_high_a_quantile_may_be():
     found = interval(np.arange(100.0), np.arange(100), reduce=Reduce.P99)
     assert found.value == 98

@@ -94,3 +94,10 @@ def test_what_is_needed_grows_with_the_square():
     assert needed(100, mde=0.04, min_effect=0.02) == 400
     assert needed(100, mde=0.04, min_effect=None) is None
     assert needed(100, mde=nan, min_effect=0.02) is None
+
+
+def test_a_large_difference_everywhere_leaves_small_ones_visible():
+    rng = np.random.default_rng(5)
+    worse = Clustered.of(rng.normal(-0.3, 0.05, 40), np.arange(40), num_clusters=40)
+    delta = Interval(worse.mean, worse.mean - 0.016, worse.mean + 0.016, 40)
+    assert mean_mde(worse, delta, num_comparisons=3, bounded=True) < 0.04

@@ -27,6 +27,7 @@ RESAMPLES = 10_000
 # A resample with less than this share of the sample's variance drew hardly more than one value;
 # without a floor its t would be infinite.
 VARIANCE_FLOOR = 0.05
+NORMAL_Z = 1.959964
 QUANTILES = {Reduce.P50: 0.5, Reduce.P95: 0.95, Reduce.P99: 0.99}
 
 
@@ -168,7 +169,7 @@ def quantile_interval(values_N: Values, clusters_N: Labels, *, q: float) -> Inte
     variance = num_clusters / (num_clusters - 1) * float(np.square(between_C).sum())
     spread = sqrt(max(variance, n * q * (1 - q)))
     z = student_quantile(1 - ALPHA / 2, df=num_clusters - 1)
-    skew = (z**2 - 1) / 6 * (1 - 2 * q) * spread**2 / (n * q * (1 - q))
+    skew = (NORMAL_Z**2 - 1) / 6 * (1 - 2 * q) * spread**2 / (n * q * (1 - q))
     low_rank = floor(n * q + skew - z * spread + 0.5)
     high_rank = floor(n * q + skew + z * spread + 0.5) + 1
     # With a handful of items the correction may pass the value itself: then nothing is said.

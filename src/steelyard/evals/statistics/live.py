@@ -85,8 +85,8 @@ def confidence_sequence(
     by 2 / alpha with a chance of at most alpha / 2, for ever. The interval holds the differences
     against which nobody has won so much. Holds for any number of users and any split.
 
-    Source: Waudby-Smith & Ramdas, JRSS B 2024 (betting); for the weighing Waudby-Smith et al.,
-    ACM/IMS Journal of Data Science 2024 (anytime-valid off-policy inference).
+    Source: Waudby-Smith & Ramdas, JRSS B 2024, arXiv 2010.09686 (betting); Waudby-Smith, Wu,
+    Ramdas, Karampatziakis & Mineiro, arXiv 2210.10768 (the weighing).
 
     Raises:
         InputError: a value lies outside [low, high], or the share outside (0, 1).
