@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from steelyard.core.chat import Passage
+from steelyard.core.errors import NotFound
 from steelyard.core.evaluation import ArmFigures, Better, Outcome, Question, QuestionSet, Report
 from steelyard.evals.report.figures import better_of, is_quality, unit_of
 from steelyard.evals.report.pieces import answer_pieces, gold_places, quote_places
@@ -82,18 +83,42 @@ def _rounded(values: Any) -> list[float | None]:
 def data_blocks(report: Report, questions: QuestionSet, outcomes: Outcomes) -> Iterator[str]:
     """Yield the blocks of questions and, as soon as one is full, of passages."""
     by_id = {question.id: question for question in questions.questions}
-    shelf = _Shelf(questions)
+    shelf = Shelf(questions)
     by_arm = {arm: {one.question_id: one for one in found} for arm, found in outcomes.items()}
     rows: list[dict[str, Any]] = []
     for place, identity in enumerate(report.question_ids):
         question = by_id.get(identity, Question(identity, identity))
         arms = [by_arm.get(arm.name, {}).get(identity) for arm in report.arms]
-        rows.append(_question(question) | {"arms": [_outcome(question, o, shelf) for o in arms]})
+        rows.append(
+            _question(question) | {"arms": [outcome_json(question, o, shelf) for o in arms]}
+        )
         if len(rows) == QUESTIONS or place + 1 == len(report.question_ids):
             yield block(f"q{place // QUESTIONS}", rows)
             rows = []
         yield from shelf.full_blocks()
     yield from shelf.last_block()
+
+
+def item_json(
+    report: Report, questions: QuestionSet, question_id: str, outcomes: Outcomes
+) -> dict[str, Any]:
+    """Return one question with every arm's outcome, its values, and the passages they show.
+
+    Raises:
+        NotFound: the report has no such question.
+    """
+    if question_id not in report.question_ids:
+        raise NotFound(f"run {report.id!r} has no question {question_id!r}")
+    asked = Question(question_id, question_id)
+    asked = next((one for one in questions.questions if one.id == question_id), asked)
+    place, shelf = report.question_ids.index(question_id), Shelf(questions)
+    arms = []
+    for arm in report.arms:
+        outcome = next((o for o in outcomes[arm.name] if o.question_id == question_id), None)
+        values = {m: _finite(float(v[place])) for m, v in report.values[arm.name].items()}
+        found = outcome_json(asked, outcome, shelf) or {}
+        arms.append({"name": arm.name, "values": values, **found})
+    return _question(asked) | {"arms": arms, "passages": shelf.rows()}
 
 
 def _question(question: Question) -> dict[str, Any]:
@@ -111,7 +136,9 @@ def _question(question: Question) -> dict[str, Any]:
     }
 
 
-def _outcome(question: Question, outcome: Outcome | None, shelf: "_Shelf") -> dict[str, Any] | None:
+def outcome_json(
+    question: Question, outcome: Outcome | None, shelf: "Shelf"
+) -> dict[str, Any] | None:
     if outcome is None:
         return None
     found: dict[str, Any] = {
@@ -151,7 +178,7 @@ def _finite(value: float) -> float | None:
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
-class _Shelf:
+class Shelf:
     """Passages and documents, each once, numbered in the order of their first use."""
 
     def __init__(self, questions: QuestionSet) -> None:
@@ -181,6 +208,10 @@ class _Shelf:
     def _add(self, key: object, row: dict[str, Any]) -> None:
         self._places[key] = len(self._places)
         self._waiting.append(row)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what is not yet in a block."""
+        return self._waiting
 
     def full_blocks(self) -> Iterator[str]:
         while len(self._waiting) >= PASSAGES:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from steelyard.core.evaluation import ArmFigures, Interval, Report, Verdict
 from steelyard.evals.report.figures import measure_of
-from steelyard.evals.report.verdicts import baseline_of
+from steelyard.evals.report.verdicts import baseline_of, gain
 from steelyard.evals.statistics import weigh
 
 RESAMPLES = 2000  # for drawing; what is decided is decided by the run's own comparisons
@@ -78,3 +78,12 @@ def _weighed(report: Report, link: Link, measures: Sequence[str]) -> dict[str, I
         return {}
     weighed = weigh(arms, report.clusters, known, baseline=link.previous, resamples=RESAMPLES)
     return {one.measure: one.delta for one in weighed.comparisons}
+
+
+def kind_of(measure: str, step: Step) -> str:
+    """Return gain or loss where the verdict says so, or, without one, the interval alone."""
+    if step.verdict is not None:
+        return {Verdict.BETTER: "gain", Verdict.WORSE: "loss"}.get(step.verdict, "")
+    if step.delta is None or not step.delta.low * step.delta.high > 0:
+        return ""
+    return "gain" if gain(measure, step.delta.value) > 0 else "loss"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from html import escape
 
 from steelyard.core.evaluation import Interval, Report, Verdict
-from steelyard.evals.report.chain import Step
+from steelyard.evals.report.chain import Step, kind_of
 from steelyard.evals.report.figures import NONE, shown, with_interval
-from steelyard.evals.report.verdicts import SYMBOLS, baseline_of, gain
+from steelyard.evals.report.verdicts import SYMBOLS, baseline_of
 
 WIDE = 1000  # units across a track
 TICKS = 4  # at most so many gaps between the ticks of a scale
@@ -97,7 +97,7 @@ def waterfall_rows(report: Report, measure: str, found: Sequence[Step]) -> str:
                 f"+ {step.link.part}: {step.link.made_of}",
                 _step_marks(scale, step, before, after),
                 told,
-                kind=_kind(measure, step),
+                kind=kind_of(measure, step),
                 verdict=step.verdict,
             )
         )
@@ -107,15 +107,6 @@ def waterfall_rows(report: Report, measure: str, found: Sequence[Step]) -> str:
 
 def _total(name: str, measure: str, scale: Scale, value: float) -> str:
     return _row(name, [_tick(scale.place(value))], shown(measure, value), kind="base")
-
-
-def _kind(measure: str, step: Step) -> str:
-    """Return gain or loss where the verdict says so, or, without one, the interval alone."""
-    if step.verdict is not None:
-        return {Verdict.BETTER: "gain", Verdict.WORSE: "loss"}.get(step.verdict, "")
-    if step.delta is None or not step.delta.low * step.delta.high > 0:
-        return ""
-    return "gain" if gain(measure, step.delta.value) > 0 else "loss"
 
 
 def _interval_marks(scale: Scale, found: Interval, level: float | None) -> list[str]:
