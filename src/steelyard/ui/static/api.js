@@ -134,3 +134,26 @@ export function advice(error) {
   if (error.status >= 400 && error.status < 500) return "Change the request and try again.";
   return "Try again; if it keeps failing, the server's log says why.";
 }
+
+const evalPath = (id, rest = "") => `/v1/evals/${encodeURIComponent(id)}${rest}`;
+const setPath = (name, rest) => `/v1/question-sets/${encodeURIComponent(name)}/${rest}`;
+
+export const listRuns = (options) => json("/v1/evals", options);
+export const getRun = (id) => json(evalPath(id));
+export const compareArms = (id, values) => json(withQuery(evalPath(id, "/comparison"), values));
+export const listItems = (id, values) => json(withQuery(evalPath(id, "/items"), values));
+export const getItem = (id, question) => json(evalPath(id, `/items/${encodeURIComponent(question)}`));
+export const reportAddress = (id) => evalPath(id, "/report");
+export const listSets = (options) => json("/v1/question-sets", options);
+export const getQueue = (name, values) => json(withQuery(setPath(name, "queue"), values));
+export const sendDecision = (name, decision) => json(setPath(name, "decisions"), { method: "POST", json: decision });
+
+/** Save a run's report as a file: where a key is needed, a link alone cannot fetch it. */
+export async function saveReport(id) {
+  const response = await request(reportAddress(id), { accept: "text/html" });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = `${id}.html`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -6,12 +6,14 @@
 
 import { mountAbout } from "./about.js";
 import { mountAsk } from "./ask.js";
+import { mountLab } from "./lab.js";
 import { mountLibrary } from "./library.js";
 import { mountOperations } from "./operations.js";
 
 export const VIEWS = [
   { id: "ask", label: "Ask", mount: mountAsk },
   { id: "library", label: "Library", mount: mountLibrary },
+  { id: "lab", label: "Lab", mount: mountLab },
   { id: "operations", label: "Operations", mount: mountOperations },
   { id: "about", label: "About", mount: mountAbout },
 ];
