@@ -25,6 +25,7 @@ from steelyard.flows.embedding import embed_again
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
+from steelyard.flows.runs import Runs
 from steelyard.flows.sharing import open_shared
 from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
@@ -102,6 +103,10 @@ class App:
             recipe=lambda: self.recipe.name,
             catch_up=lambda: self.index.refresh(),
         )
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.home)
 
     @cached_property
     def questions(self) -> QuestionEmbedder:
@@ -182,7 +187,7 @@ class App:
         """Save the index, stop every worker, and close the home."""
         made = self.__dict__
         self.workers.close()
-        for name in ("parser", "index"):
+        for name in ("parser", "index", "runs"):
             if name in made:
                 made[name].close()
         self.store.close()

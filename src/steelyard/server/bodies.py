@@ -61,6 +61,16 @@ class FeedbackBody(Body):
     comment: str = Field("", max_length=10_000)
 
 
+class DecisionBody(Body):
+    """A person's word on a question of a set; the last three are for an edit."""
+
+    id: Name
+    verdict: str = Field(pattern="^(accept|edit|reject|pending)$")
+    question: str | None = Field(None, max_length=20_000)
+    answers: list[str] | None = Field(None, max_length=100)
+    answerable: bool | None = None
+
+
 class ChatMessageBody(BaseModel):
     """OpenAI's shape; content is text or a list of parts, of which the text parts count."""
 

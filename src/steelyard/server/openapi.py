@@ -10,9 +10,10 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.server import documents, edge, openai_api, operations, questions, rerank
+from steelyard.server import documents, edge, lab, openai_api, operations, questions, rerank
 from steelyard.server.bodies import (
     ChatBody,
+    DecisionBody,
     DocumentBody,
     EmbeddingsBody,
     FeedbackBody,
@@ -41,6 +42,8 @@ class Endpoint:
         return (self.handler.__doc__ or "").strip().splitlines()[0]
 
 
+PAIR = ("arm", "against_run", "against")
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/query", questions.query, QueryBody),
     Endpoint("GET", "/v1/query", edge.ask, parameters=edge.PARAMETERS),
@@ -62,6 +65,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/models", openai_api.models),
     Endpoint("GET", "/v1/status", operations.status),
     Endpoint("GET", "/v1/operations", operations.recent, parameters=("window_s",)),
+    Endpoint("GET", "/v1/evals", lab.runs),
+    Endpoint("GET", "/v1/evals/{id}", lab.run),
+    Endpoint("GET", "/v1/evals/{id}/comparison", lab.comparison, parameters=PAIR),
+    Endpoint(
+        "GET",
+        "/v1/evals/{id}/items",
+        lab.items,
+        parameters=("measure", "order", *PAIR, "after", "limit"),
+    ),
+    Endpoint("GET", "/v1/evals/{id}/items/{question:path}", lab.item),
+    Endpoint("GET", "/v1/evals/{id}/report", lab.report),
+    Endpoint("GET", "/v1/question-sets", lab.question_sets),
+    Endpoint(
+        "GET",
+        "/v1/question-sets/{name}/queue",
+        lab.review_queue,
+        parameters=("verdict", "after", "limit"),
+    ),
+    Endpoint("POST", "/v1/question-sets/{name}/decisions", lab.decisions, DecisionBody),
     Endpoint("GET", "/healthz", operations.healthz),
     Endpoint("GET", "/readyz", operations.readyz),
     Endpoint("GET", "/metrics", operations.metrics),

@@ -49,7 +49,7 @@ class Observed:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # a report has a stricter policy of its own
                 route = scope.get("route")
                 path = getattr(route, "path", "other")
                 self._metrics.request(path, message["status"])

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.ui import STATIC, index_html
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lab_canned import LabCanned
 
 TEXT = (
     "# Leave 🌴\n\n"
@@ -129,6 +135,7 @@ class Canned:
     listings: list[dict[str, str]] = field(default_factory=list)
     operations: dict[str, Any] = field(default_factory=dict)
     spans_asked: list[str] = field(default_factory=list)
+    lab: LabCanned = field(default_factory=LabCanned)
 
     def __post_init__(self) -> None:
         now = time.time()
@@ -166,6 +173,7 @@ class Canned:
                 Route("/v1/documents", self.upload, methods=["POST"]),
                 Route("/v1/documents/{id:path}", self.read),
                 Route("/v1/documents/{id:path}", self.delete, methods=["DELETE"]),
+                *self.lab.routes(),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             middleware=[Middleware(Guard, canned=self)],

@@ -64,6 +64,11 @@ def page_policy() -> str:
     )
 
 
+def page_digest() -> str:
+    """Return a short name of this version of the page: kept pages of another one are stale."""
+    return hashlib.sha256((page_script() + page_style()).encode("utf-8")).hexdigest()[:8]
+
+
 @cache
 def page_script() -> str:
     parts = [(_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS]

@@ -4,7 +4,14 @@ from typing import Any
 
 from steelyard.core.evaluation import Comparison, Interval, Report
 from steelyard.evals.report.chain import Step, chain, kind_of, steps
-from steelyard.evals.report.figures import NONE, is_quality, shown, with_interval
+from steelyard.evals.report.figures import (
+    NONE,
+    bounds,
+    is_quality,
+    shown,
+    shown_delta,
+    with_interval,
+)
 from steelyard.evals.report.verdicts import SYMBOLS, arm_verdicts, baseline_of, detectable
 from steelyard.evals.report.wire import interval_json, report_json
 
@@ -52,8 +59,12 @@ def comparison_json(one: Comparison) -> dict[str, Any]:
 
 
 def figure_json(measure: str, found: Interval, *, delta: bool = False) -> dict[str, Any]:
-    """Return an interval with the text that stands for it."""
-    return interval_json(found) | {"text": with_interval(measure, found, delta=delta)}
+    """Return an interval with the texts that stand for it."""
+    return interval_json(found) | {
+        "text": with_interval(measure, found, delta=delta),
+        "shown": (shown_delta if delta else shown)(measure, found.value),
+        "bounds": bounds(measure, found, delta=delta),
+    }
 
 
 def _step(report: Report, measure: str, step: Step) -> dict[str, Any]:

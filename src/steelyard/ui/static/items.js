@@ -39,7 +39,7 @@ export function makeItems(run) {
   }
 
   function step(by) {
-    const rows = [...list.querySelectorAll("details")];
+    const rows = [...list.querySelectorAll(":scope > li > details")];
     const at = rows.findIndex((row) => row.contains(document.activeElement));
     const row = rows[Math.max(0, Math.min(rows.length - 1, at + by))];
     if (!row) return;
@@ -102,7 +102,7 @@ function asked(run, item) {
 function armCard(run, item, arm) {
   const values = run.measures.map((name) => [name, arm.values[name]]).filter(([, value]) => value !== null && value !== undefined);
   return el("section", { class: "arm-card" }, el("h3", {}, arm.name),
-    el("p", { class: "small muted num" }, values.slice(0, 6).map(([name, value]) => `${name} ${Number(value.toPrecision(3))}`).join(" · ")),
+    el("p", { class: "small muted" }, values.slice(0, 6).map(([name, value]) => `${name} ${Number(value.toPrecision(3))}`).join(" · ")),
     arm.error ? el("p", { class: "error-text small" }, `Failed: ${arm.error}`) : null,
     arm.answer ? el("p", { class: "item-answer" }, arm.answer.map(piece)) : null,
     arm.sources ? el("ol", { class: "item-sources" }, arm.sources.map((source) => sourceRow(item, source))) : null,
@@ -118,7 +118,7 @@ function piece(part) {
 
 function sourceRow(item, source) {
   const passage = item.passages[source.at];
-  return el("li", { value: source.n }, el("details", {}, el("summary", {}, passage.title || passage.document, source.gold.length || item.relevant[passage.document] > 0 ? el("mark", {}, " gold ") : null, source.quotes.length ? el("span", { class: "muted" }, " cited") : null), el("p", { class: "item-passage" }, lit(passage.text, source.gold))));
+  return el("li", { value: source.n }, el("details", {}, el("summary", {}, passage.title || passage.document, source.gold.length || item.relevant[passage.document] > 0 ? el("mark", {}, "gold") : null, source.quotes.length ? el("span", { class: "muted" }, " cited") : null), el("p", { class: "item-passage" }, lit(passage.text, source.gold))));
 }
 
 function lit(text, places) {
@@ -134,5 +134,5 @@ function lit(text, places) {
 
 function rankRow(item, at, rank) {
   const row = item.passages[at];
-  return el("li", { value: rank }, row.title || row.document, item.relevant[row.document] > 0 ? el("mark", {}, " gold ") : null);
+  return el("li", { value: rank }, row.title || row.document, item.relevant[row.document] > 0 ? el("mark", {}, "gold") : null);
 }

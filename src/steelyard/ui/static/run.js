@@ -42,8 +42,8 @@ function figures(run) {
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Arm"), run.measures.map((name) => el("th", { scope: "col", class: "num" }, name)), el("th", { scope: "col", class: "num" }, "Failed"))),
       el("tbody", {}, run.arms.map((arm) => el("tr", {}, el("th", { scope: "row" }, arm.name), run.measures.map((name) => {
         const one = by.get(`${arm.name}\n${name}`);
-        const [value, ...rest] = (arm.figures[name]?.text ?? "–").split(" [");
-        return el("td", { class: "num" }, value, one ? sign(one) : null, rest.length ? el("small", { class: "muted" }, `[${rest[0]}`) : null);
+        const figure = arm.figures[name];
+        return el("td", { class: "num" }, figure?.shown ?? "–", one ? sign(one) : null, figure ? el("small", { class: "muted" }, figure.bounds) : null);
       }), el("td", { class: arm.num_failed ? "num error-text" : "num" }, String(arm.num_failed))))))),
     run.detectable ? el("p", { class: "muted small" }, run.detectable) : null,
   ];
@@ -105,7 +105,7 @@ function makePair(run, runs, items) {
     const mine = (asking += 1);
     const alone = other.value === run.id && otherArm.value === arm.value;
     const values = { arm: arm.value, against_run: other.value, against: otherArm.value };
-    await Promise.all([alone ? fill(result, el("p", { class: "muted" }, "That is the same arm; choose another.")) : compared(mine, values), items.choose(alone ? { arm: arm.value, against: "" } : values)]);
+    await Promise.all([alone ? fill(result, el("p", { class: "muted" }, "That is the same arm; choose another.")) : compared(mine, values), items.choose(values)]);
   }
 
   async function compared(mine, values) {

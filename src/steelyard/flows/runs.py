@@ -1,0 +1,162 @@
+"""Kept runs, for who looks at them: lists, summaries, questions, pages."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol, TypeVar
+
+from steelyard.core.evaluation import Outcome, QuestionSet, Report
+from steelyard.evals.records import Records, RunRow, records_path
+from steelyard.evals.report import (
+    Side,
+    baseline_of,
+    comparison_json,
+    item_json,
+    item_rows,
+    page_digest,
+    summary_json,
+    write_page,
+)
+from steelyard.evals.report import compare as compare_sides
+
+REMEMBERED = 4  # runs; one of 5 arms × 5,000 questions takes some 30 MB
+
+T = TypeVar("T")
+
+
+class KeptRuns(Protocol):
+    """What is read of the records."""
+
+    def list_runs(self, *, limit: int = 200) -> Sequence[RunRow]: ...
+
+    def report(self, run: str) -> Report: ...
+
+    def questions(self, run: str) -> QuestionSet: ...
+
+    def outcomes(
+        self, run: str, *, question_ids: Sequence[str] | None = None
+    ) -> dict[str, list[Outcome]]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An arm of a run against another: "" for the run's last arm, the same run, its baseline."""
+
+    run: str
+    arm: str = ""
+    against_run: str = ""
+    against: str = ""
+
+
+class Runs:
+    """What a home's records say. Blocking; a home without any run has none and gets no file."""
+
+    def __init__(self, home: Path, *, open_records: Callable[[Path], KeptRuns] = Records) -> None:
+        self._path = records_path(home)
+        self._open_records = open_records
+        self._records: KeptRuns | None = None
+        self._remembered: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._lock = Lock()
+
+    def listed(self) -> Sequence[RunRow]:
+        """Return the runs, newest first."""
+        return self._kept().list_runs() if self._path.exists() else ()
+
+    def summary(self, run: str) -> dict[str, Any]:
+        """Return a run with everything but its questions.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        return self._once("summary", run, lambda: summary_json(self._report(run)))
+
+    def comparison(self, pair: Pair) -> list[dict[str, Any]]:
+        """Return what lies between two arms, measure by measure.
+
+        Raises:
+            NotFound: there is no such run or arm.
+            InputError: it is one and the same arm, or the runs asked different sets.
+        """
+        candidate, baseline = self._sides(pair)
+        found = compare_sides(candidate, candidate if baseline is None else baseline)
+        return [comparison_json(one) for one in found]
+
+    def items(self, pair: Pair, *, measure: str, order: str) -> list[dict[str, Any]]:
+        """Return the questions of a run in order, with both arms' values of a measure.
+
+        Raises:
+            NotFound: there is no such run or arm.
+            InputError: there is no such measure or order.
+        """
+        candidate, baseline = self._sides(pair)
+        questions = self._questions(pair.run)
+        return item_rows(candidate, baseline, questions, measure=measure, order=order)
+
+    def item(self, run: str, question_id: str) -> dict[str, Any]:
+        """Return one question with what every arm did.
+
+        Raises:
+            NotFound: there is no such run or question.
+        """
+        report = self._report(run)
+        found = self._kept().outcomes(report.id, question_ids=[question_id])
+        return item_json(report, self._questions(run), question_id, found)
+
+    def page(self, run: str) -> Path:
+        """Return the run's report as a file, written when it is first asked for.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        report = self._report(run)
+        folder = self._path.parent / "pages"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{report.id}-{page_digest()}.html"
+        if not path.exists():
+            outcomes = self._kept().outcomes(report.id)
+            write_page(path, report, self._questions(run), outcomes)
+        return path
+
+    def close(self) -> None:
+        if self._records is not None:
+            self._records.close()
+
+    def _kept(self) -> KeptRuns:
+        with self._lock:
+            if self._records is None:
+                self._records = self._open_records(self._path)
+            return self._records
+
+    def _report(self, run: str) -> Report:
+        return self._once("report", run, lambda: self._kept().report(run))
+
+    def _questions(self, run: str) -> QuestionSet:
+        return self._once("questions", run, lambda: self._kept().questions(run))
+
+    def _once(self, kind: str, run: str, make: Callable[[], T]) -> T:
+        """Return what was made before, for the last few runs."""
+        key = (kind, run)
+        with self._lock:
+            if key in self._remembered:
+                self._remembered.move_to_end(key)
+                known: T = self._remembered[key]
+                return known
+        made = make()
+        with self._lock:
+            self._remembered[key] = made
+            while len(self._remembered) > 3 * REMEMBERED:
+                self._remembered.popitem(last=False)
+        return made
+
+    def _sides(self, pair: Pair) -> tuple[Side, Side | None]:
+        """Return both sides; None for the second where it is the first again."""
+        report = self._report(pair.run)
+        arm = pair.arm or report.arms[-1].name
+        other = self._report(pair.against_run) if pair.against_run else report
+        against = pair.against or baseline_of(other)
+        same = other.id == report.id and arm == against
+        return Side(report, arm), None if same else Side(other, against)
