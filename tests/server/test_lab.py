@@ -51,7 +51,7 @@ def test_a_home_without_runs_has_empty_lists_and_no_file(open_client, tmp_path):
     assert list(tmp_path.rglob("records.db")) == []
     missing = client.get("/v1/evals/x")
     assert missing.status_code == 404
-    assert "'x'" in missing.json()["error"]["message"]
+    assert "keeps no run" in missing.json()["error"]["message"]
 
 
 def test_runs_are_listed_newest_first(lab):
@@ -109,6 +109,25 @@ def test_the_report_is_one_file_that_may_do_nothing_but_run_its_own_script(lab):
     assert "sandbox allow-scripts" in policy
     assert "<h1>handbook</h1>" in first.text
     assert lab.get(f"/v1/evals/{RUN}/report").content == first.content
+
+
+def test_a_deleted_run_is_gone_at_once_and_its_page_with_the_next(lab, tmp_path):
+    for run in (RUN, "e-later"):
+        assert lab.get(f"/v1/evals/{run}").status_code == 200
+    assert lab.get("/v1/evals/e-later/report").status_code == 200
+    with Records(records_path(tmp_path / "home0")) as records:
+        records.delete("e-later")
+    for path in ("", "/items", "/report", "/comparison?arm=base"):
+        assert lab.get(f"/v1/evals/e-later{path}").status_code == 404
+    lab.get(f"/v1/evals/{RUN}/report")
+    assert [page.name.rpartition("-")[0] for page in tmp_path.rglob("*.html")] == [RUN]
+
+
+def test_the_newest_run_answers_to_its_nickname(lab, tmp_path):
+    assert lab.get("/v1/evals/last").json()["id"] == "e-later"
+    with Records(records_path(tmp_path / "home0")) as records:
+        records.delete("e-later")
+    assert lab.get("/v1/evals/last").json()["id"] == RUN
 
 
 def test_other_answers_keep_the_servers_policy(lab):

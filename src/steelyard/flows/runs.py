@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from steelyard.core.evaluation import Outcome, QuestionSet, Report
+from steelyard.core.errors import NotFound
+from steelyard.core.evaluation import QuestionSet, Report
 from steelyard.evals.records import Records, RunRow, records_path
 from steelyard.evals.report import (
     Side,
@@ -19,27 +20,12 @@ from steelyard.evals.report import (
     summary_json,
     write_page,
 )
-from steelyard.evals.report import compare as compare_sides
+from steelyard.flows.compare import compared
 
+MOST_RUNS = 1_000_000
 REMEMBERED = 4  # runs; one of 5 arms × 5,000 questions takes some 30 MB
 
 T = TypeVar("T")
-
-
-class KeptRuns(Protocol):
-    """What is read of the records."""
-
-    def list_runs(self, *, limit: int = 200) -> Sequence[RunRow]: ...
-
-    def report(self, run: str) -> Report: ...
-
-    def questions(self, run: str) -> QuestionSet: ...
-
-    def outcomes(
-        self, run: str, *, question_ids: Sequence[str] | None = None
-    ) -> dict[str, list[Outcome]]: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +41,9 @@ class Pair:
 class Runs:
     """What a home's records say. Blocking; a home without any run has none and gets no file."""
 
-    def __init__(self, home: Path, *, open_records: Callable[[Path], KeptRuns] = Records) -> None:
+    def __init__(self, home: Path) -> None:
         self._path = records_path(home)
-        self._open_records = open_records
-        self._records: KeptRuns | None = None
+        self._records: Records | None = None
         self._remembered: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._lock = Lock()
 
@@ -82,8 +67,9 @@ class Runs:
             InputError: it is one and the same arm, or the runs asked different sets.
         """
         candidate, baseline = self._sides(pair)
-        found = compare_sides(candidate, candidate if baseline is None else baseline)
-        return [comparison_json(one) for one in found]
+        other = candidate if baseline is None else baseline
+        found = compared(self._kept(), other.place, candidate.place)
+        return [comparison_json(one) for one in found.comparisons]
 
     def items(self, pair: Pair, *, measure: str, order: str) -> list[dict[str, Any]]:
         """Return the questions of a run in order, with both arms' values of a measure.
@@ -117,18 +103,24 @@ class Runs:
         folder.mkdir(exist_ok=True)
         path = folder / f"{report.id}-{page_digest()}.html"
         if not path.exists():
+            known = {row.id for row in self._kept().list_runs(limit=MOST_RUNS)}
+            for old in folder.glob("*.html"):
+                if old.stem.rpartition("-")[0] not in known - {report.id}:
+                    old.unlink(missing_ok=True)
             outcomes = self._kept().outcomes(report.id)
-            write_page(path, report, self._questions(run), outcomes)
+            write_page(path, report, self._questions(report.id), outcomes)
         return path
 
     def close(self) -> None:
         if self._records is not None:
             self._records.close()
 
-    def _kept(self) -> KeptRuns:
+    def _kept(self) -> Records:
         with self._lock:
             if self._records is None:
-                self._records = self._open_records(self._path)
+                if not self._path.exists():
+                    raise NotFound("this home keeps no run; make one with `steelyard eval run`")
+                self._records = Records(self._path)
             return self._records
 
     def _report(self, run: str) -> Report:
@@ -138,7 +130,12 @@ class Runs:
         return self._once("questions", run, lambda: self._kept().questions(run))
 
     def _once(self, kind: str, run: str, make: Callable[[], T]) -> T:
-        """Return what was made before, for the last few runs."""
+        """Return what was made before of one of the last few runs, if it is still kept.
+
+        Only whole ids are remembered: what `last` or the beginning of an id means may change.
+        """
+        if run not in {row.id for row in self._kept().list_runs()}:
+            return make()
         key = (kind, run)
         with self._lock:
             if key in self._remembered:

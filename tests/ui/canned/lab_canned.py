@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "evals" / "report"))
 
 from made import made_run
 
-from steelyard.evals.report import Side, compare, comparison_json, item_json, item_rows
+from steelyard.evals.report import Side, comparison_json, item_json, item_rows
 from steelyard.evals.report.summary import summary_json
 
 RUN = "e-20261121-7f3a"
@@ -96,10 +96,9 @@ class LabCanned:
         return arm, None if same else Side(self.made.report, against)
 
     async def comparison(self, request: Request) -> Response:
-        arm, other = self._sides(request)
-        if other is not None and arm.arm == other.arm:
-            return JSONResponse({"comparisons": []})
-        return JSONResponse({"comparisons": [comparison_json(c) for c in compare(arm, other)]})
+        self._sides(request)
+        found = [comparison_json(one) for one in self.made.report.comparisons[:4]]
+        return JSONResponse({"comparisons": found})
 
     async def items(self, request: Request) -> Response:
         arm, other = self._sides(request)

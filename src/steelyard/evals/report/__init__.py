@@ -3,7 +3,7 @@
 from steelyard.evals.report.blocks import item_json
 from steelyard.evals.report.markdown import report_markdown
 from steelyard.evals.report.page import page_digest, page_policy, report_page, write_page
-from steelyard.evals.report.pairs import Side, compare, item_rows
+from steelyard.evals.report.pairs import Side, item_rows
 from steelyard.evals.report.summary import comparison_json, summary_json
 from steelyard.evals.report.verdicts import ArmVerdict, arm_verdicts, baseline_of
 from steelyard.evals.report.wire import report_from_json, report_json
@@ -13,7 +13,6 @@ __all__ = [
     "Side",
     "arm_verdicts",
     "baseline_of",
-    "compare",
     "comparison_json",
     "item_json",
     "item_rows",

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from steelyard.core.errors import InputError, NotFound
-from steelyard.core.evaluation import Comparison, QuestionSet, Report, Values
-from steelyard.evals.report.figures import NONE, measure_of, shown, shown_delta
+from steelyard.core.evaluation import QuestionSet, Report, Values
+from steelyard.evals.report.figures import NONE, shown, shown_delta
 from steelyard.evals.report.verdicts import gain
-from steelyard.evals.statistics import weigh
 
 ORDERS = ("loss", "win", "change", "set")
 
@@ -32,38 +31,10 @@ class Side:
     def measures(self) -> Mapping[str, Values]:
         return self.report.values[self.arm]
 
-    def name(self, other: "Side") -> str:
-        """Return the arm's name, with its run where the other one's run is another."""
-        same = self.report.id == other.report.id
-        return self.arm if same else f"{self.arm} ({self.report.id})"
-
-
-def compare(candidate: Side, baseline: Side) -> tuple[Comparison, ...]:
-    """Return what the candidate does to every measure that both arms have.
-
-    Raises:
-        InputError: the runs are about different sets, or have no question or measure in common.
-    """
-    if candidate.report.set_id != baseline.report.set_id:
-        raise InputError(
-            f"run {candidate.report.id!r} asked {candidate.report.set_name!r} and run "
-            f"{baseline.report.id!r} another set or version, {baseline.report.set_name!r}; "
-            "compare runs of one set"
-        )
-    names = [m for m in candidate.measures if m in baseline.measures and measure_of(m)]
-    here, there = _common(candidate, baseline)
-    known = [measure for name in names if (measure := measure_of(name))]
-    if not len(here) or not known:
-        raise InputError("the two arms have no question or no measure in common")
-    first, second = candidate.name(baseline), baseline.name(candidate)
-    if first == second:
-        raise InputError(f"{first!r} cannot be compared with itself; choose another arm")
-    values = {
-        second: {name: baseline.measures[name][there] for name in names},
-        first: {name: candidate.measures[name][here] for name in names},
-    }
-    clusters = candidate.report.clusters[here]
-    return weigh(values, clusters, known, baseline=second).comparisons
+    @property
+    def place(self) -> str:
+        """Return `RUN:ARM`, as the command line names it."""
+        return f"{self.report.id}:{self.arm}"
 
 
 def _common(one: Side, other: Side) -> tuple[list[int], list[int]]:
