@@ -10,7 +10,13 @@ from steelyard.cli.show import out
 from steelyard.core.evaluation import Comparison, Report, Verdict
 from steelyard.evals.report.figures import NONE, shown, with_interval
 from steelyard.evals.report.markdown import LISTED_FAILURES, p_value
-from steelyard.evals.report.verdicts import arm_verdicts, baseline_of, detectable, verdict_words
+from steelyard.evals.report.verdicts import (
+    arm_verdicts,
+    baseline_of,
+    detectable,
+    verdict_words,
+    weighed,
+)
 
 STYLES = {
     Verdict.BETTER: "green",
@@ -28,7 +34,7 @@ def show_report(report: Report, *, console: Console = out) -> None:
     for table in _figures(report, width=console.width):
         console.print("")
         console.print(table)
-    for table in _comparisons(report.comparisons):
+    for table in _comparisons(weighed(report)):
         console.print("")
         console.print(table)
     console.print("")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.evaluation import Outcome, Question, QuestionSet, Report, Verdict
-from steelyard.evals.report import report_from_json, report_json
+from steelyard.evals.report import report_from_json, report_json, weighed
 from steelyard.infra.sqlite import Database, Layout
 
 _OUTCOME = TypeAdapter(Outcome)
@@ -283,7 +283,7 @@ def _places(report: Report, question_ids: Sequence[str] | None, run: str) -> Seq
 
 def _summary(report: Report) -> dict[str, Any]:
     verdicts: dict[str, dict[str, int]] = {}
-    for one in report.comparisons:
+    for one in weighed(report):
         of_arm = verdicts.setdefault(one.candidate, {verdict.value: 0 for verdict in Verdict})
         of_arm[one.verdict.value] += 1
     return {

@@ -18,6 +18,7 @@ from steelyard.evals.report import (
     item_rows,
     page_digest,
     summary_json,
+    weighed,
     write_page,
 )
 from steelyard.flows.compare import compared
@@ -69,7 +70,7 @@ class Runs:
         candidate, baseline = self._sides(pair)
         other = candidate if baseline is None else baseline
         found = compared(self._kept(), other.place, candidate.place)
-        return [comparison_json(one) for one in found.comparisons]
+        return [comparison_json(one) for one in weighed(found)]
 
     def items(self, pair: Pair, *, measure: str, order: str) -> list[dict[str, Any]]:
         """Return the questions of a run in order, with both arms' values of a measure.

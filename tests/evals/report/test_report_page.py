@@ -55,6 +55,22 @@ def test_a_passage_that_many_answers_show_is_there_once():
     assert len(shown) > 4 * len(passages)
 
 
+def test_documents_that_the_set_does_not_hold_are_named_by_what_answers_cite():
+    made = made_run(20)
+    bare = dataclasses.replace(made.questions, documents=())
+    blocks = _blocks("".join(report_page(made.report, bare, made.outcomes)))
+    rows = [row for name, found in blocks.items() if name[0] == "p" for row in found]
+    titles = {
+        source.document_id: source.title
+        for found in made.outcomes["base"]
+        if found.answer
+        for source in found.answer.sources
+    }
+    assert titles
+    for row in rows:
+        assert row["title"] == titles.get(row["document"], row["title"])
+
+
 def test_nothing_is_loaded_and_only_our_own_script_may_run():
     page = _page(made_run(10))
     markup = re.sub(r">[A-Za-z0-9+/=]{40,}</script>", "></script>", page)

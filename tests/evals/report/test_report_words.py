@@ -1,5 +1,6 @@
 """What a report says: figures with their units, sentences, Markdown, the terminal."""
 
+import dataclasses
 import io
 import math
 
@@ -8,7 +9,7 @@ from made import made_run
 from rich.console import Console
 
 from steelyard.cli.eval_show import show_report
-from steelyard.core.evaluation import Interval
+from steelyard.core.evaluation import Interval, Verdict
 from steelyard.evals.report import arm_verdicts, report_markdown
 from steelyard.evals.report.figures import shown, shown_delta, with_interval
 
@@ -58,6 +59,21 @@ def test_each_arm_has_one_sentence_with_its_evidence():
 def test_one_arm_alone_is_measured_and_not_judged():
     [only] = arm_verdicts(made_run(5, arms=("solo",), compared=False).report)
     assert only.overall == "not compared"
+
+
+def test_measures_that_one_of_two_arms_lacks_are_not_weighed():
+    report = made_run(40, arms=("bm25", "rag"), measures=("nDCG@10", "EM")).report
+    none = Interval(math.nan, math.nan, math.nan, 0)
+    first, second = report.comparisons
+    blank = dataclasses.replace(second, delta=none, verdict=Verdict.UNDERPOWERED)
+    report = dataclasses.replace(report, comparisons=(first, blank))
+    text = arm_verdicts(report)[1].text
+    assert "nDCG@10" in text
+    assert "EM" not in text
+    assert "EM" not in report_markdown(report).split("| candidate")[1].split("\n\n")[0]
+    only = dataclasses.replace(report, comparisons=(blank,))
+    assert arm_verdicts(only)[1].text == "rag and bm25 have no measure in common."
+    assert arm_verdicts(only)[1].overall == "not compared"
 
 
 def test_markdown_has_every_arm_measure_and_comparison():

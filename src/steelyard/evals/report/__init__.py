@@ -5,7 +5,7 @@ from steelyard.evals.report.markdown import report_markdown
 from steelyard.evals.report.page import page_digest, page_policy, report_page, write_page
 from steelyard.evals.report.pairs import Side, item_rows
 from steelyard.evals.report.summary import comparison_json, summary_json
-from steelyard.evals.report.verdicts import ArmVerdict, arm_verdicts, baseline_of
+from steelyard.evals.report.verdicts import ArmVerdict, arm_verdicts, baseline_of, weighed
 from steelyard.evals.report.wire import report_from_json, report_json
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "report_markdown",
     "report_page",
     "summary_json",
+    "weighed",
     "write_page",
 ]

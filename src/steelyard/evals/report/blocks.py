@@ -83,7 +83,7 @@ def _rounded(values: Any) -> list[float | None]:
 def data_blocks(report: Report, questions: QuestionSet, outcomes: Outcomes) -> Iterator[str]:
     """Yield the blocks of questions and, as soon as one is full, of passages."""
     by_id = {question.id: question for question in questions.questions}
-    shelf = Shelf(questions)
+    shelf = Shelf(questions, outcomes)
     by_arm = {arm: {one.question_id: one for one in found} for arm, found in outcomes.items()}
     rows: list[dict[str, Any]] = []
     for place, identity in enumerate(report.question_ids):
@@ -111,7 +111,7 @@ def item_json(
         raise NotFound(f"run {report.id!r} has no question {question_id!r}")
     asked = Question(question_id, question_id)
     asked = next((one for one in questions.questions if one.id == question_id), asked)
-    place, shelf = report.question_ids.index(question_id), Shelf(questions)
+    place, shelf = report.question_ids.index(question_id), Shelf(questions, outcomes)
     arms = []
     for arm in report.arms:
         outcome = next((o for o in outcomes[arm.name] if o.question_id == question_id), None)
@@ -181,8 +181,16 @@ def _finite(value: float) -> float | None:
 class Shelf:
     """Passages and documents, each once, numbered in the order of their first use."""
 
-    def __init__(self, questions: QuestionSet) -> None:
+    def __init__(self, questions: QuestionSet, outcomes: Outcomes) -> None:
         self._documents = {document.id: document for document in questions.documents}
+        # Of documents that the set does not hold, answers tell the titles.
+        self._titles = {
+            source.document_id: source.title
+            for found in outcomes.values()
+            for outcome in found
+            if outcome.answer is not None
+            for source in outcome.answer.sources
+        }
         self._places: dict[object, int] = {}
         self._waiting: list[dict[str, Any]] = []
         self._written = 0
@@ -199,7 +207,8 @@ class Shelf:
     def document(self, identity: str) -> int:
         if identity not in self._places:
             known = self._documents.get(identity)
-            title, text = ("", "") if known is None else (known.title, known.text)
+            title = self._titles.get(identity, "") if known is None else known.title
+            text = "" if known is None else known.text
             cut = " ".join(text[: 2 * EXCERPT_LENGTH].split())[:EXCERPT_LENGTH]
             excerpt = cut + ("…" if len(cut) < len(text.strip()) else "")
             self._add(identity, {"document": identity, "title": title, "text": excerpt})

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from steelyard.core.evaluation import Comparison, Interval, Report
 from steelyard.evals.report.figures import NONE, shown, with_interval
-from steelyard.evals.report.verdicts import arm_verdicts, detectable, verdict_words
+from steelyard.evals.report.verdicts import arm_verdicts, detectable, verdict_words, weighed
 
 LISTED_FAILURES = 5
 _MARKS = re.compile(r"[\\`*<>|~]|(?<!\w)_|_(?!\w)")
@@ -34,9 +34,9 @@ def _lines(report: Report, marks: str) -> Iterator[str]:
             for arm in report.arms
         ],
     )
-    if report.comparisons:
+    if comparisons := weighed(report):
         yield ""
-        yield from _comparisons(report.comparisons)
+        yield from _comparisons(comparisons)
     if told := detectable(report):
         yield ""
         yield _plain(told)

@@ -14,6 +14,7 @@ from steelyard.evals.report.verdicts import (
     baseline_of,
     detectable,
     verdict_words,
+    weighed,
 )
 
 OVERALL = {
@@ -57,7 +58,7 @@ def head_section(report: Report, questions: QuestionSet) -> str:
 def figures_section(report: Report) -> str:
     """Return arms × measures, with the verdict against the baseline beside each figure."""
     baseline = baseline_of(report)
-    by_cell = {(c.candidate, c.measure): c for c in report.comparisons if c.baseline == baseline}
+    by_cell = {(c.candidate, c.measure): c for c in weighed(report) if c.baseline == baseline}
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in report.measures)
     rows = ""
     for arm in report.arms:
@@ -146,11 +147,12 @@ def questions_section(report: Report, questions: QuestionSet) -> str:
 
 def comparisons_section(report: Report) -> str:
     """Return every comparison with its test; "" where nothing was compared."""
-    if not report.comparisons:
+    comparisons = weighed(report)
+    if not comparisons:
         return ""
     head = ["candidate", "baseline", "measure", "difference", "p", "p (Holm)", "n", "MDE",
             "n needed", "test", "verdict"]  # fmt: skip
-    rows = [_comparison(one) for one in report.comparisons]
+    rows = [_comparison(one) for one in comparisons]
     return (
         "<section><h2>Comparisons</h2><details open><summary>"
         f'{_count(len(rows), "comparison")}, all tests</summary><div class="wide">'

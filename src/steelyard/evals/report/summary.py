@@ -12,7 +12,7 @@ from steelyard.evals.report.figures import (
     shown_delta,
     with_interval,
 )
-from steelyard.evals.report.verdicts import SYMBOLS, arm_verdicts, baseline_of, detectable
+from steelyard.evals.report.verdicts import SYMBOLS, arm_verdicts, baseline_of, detectable, weighed
 from steelyard.evals.report.wire import interval_json, report_json
 
 _BY_QUESTION = ("values", "question_ids", "clusters")
@@ -34,7 +34,7 @@ def summary_json(report: Report) -> dict[str, Any]:
             for one in arm_verdicts(report)
         ],
         "detectable": detectable(report),
-        "comparisons": [comparison_json(one) for one in report.comparisons],
+        "comparisons": [comparison_json(one) for one in weighed(report)],
         "steps": {
             name: [_step(report, name, step) for step in found]
             for name, found in steps(report, chain(report)).items()

@@ -34,6 +34,11 @@ class ArmVerdict:
     text: str
 
 
+def weighed(report: Report) -> list[Comparison]:
+    """Return the comparisons in which both arms had figures for some question."""
+    return [one for one in report.comparisons if one.delta.n and math.isfinite(one.delta.value)]
+
+
 def baseline_of(report: Report) -> str:
     """Return the arm that most comparisons start from, else the first; "" without arms."""
     starts = [one.baseline for one in report.comparisons]
@@ -49,15 +54,17 @@ def arm_verdicts(report: Report) -> list[ArmVerdict]:
 
 
 def _arm_verdict(report: Report, arm: str, baseline: str) -> ArmVerdict:
-    found = [one for one in report.comparisons if one.candidate == arm]
-    if not found:
+    starts = dict.fromkeys(one.baseline for one in report.comparisons if one.candidate == arm)
+    if not starts:
         if arm == baseline and report.comparisons:
             return ArmVerdict(arm, BASELINE, f"{arm} is the baseline.")
         return ArmVerdict(arm, NOT_COMPARED, f"{arm} was measured and compared with nothing.")
+    found = [one for one in weighed(report) if one.candidate == arm]
     sentences = []
-    for start in dict.fromkeys(one.baseline for one in found):
+    for start in starts:
         clauses = _clauses([one for one in found if one.baseline == start])
-        sentences.append(f"{arm} against {start}: {'; '.join(clauses)}.")
+        told = f"{arm} against {start}: {'; '.join(clauses)}."
+        sentences.append(told if clauses else f"{arm} and {start} have no measure in common.")
     return ArmVerdict(arm, overall(found), " ".join(sentences))
 
 

@@ -56,7 +56,7 @@ export function makeItems(run) {
       return reload();
     },
     async open(question) {
-      fill(lone, el("div", { class: "opened" }, await itemDetail(run, question)));
+      fill(lone, el("div", { class: "opened" }, await itemDetail(run, question))); // tells its own failures
       lone.scrollIntoView({ block: "start" });
     },
     key(name) {

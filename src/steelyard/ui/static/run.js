@@ -16,13 +16,13 @@ export async function makeRun(id, question, fresh) {
   const pair = makePair(run, runs, items);
   const sections = [heading(run), figures(run), steps(run), el("h2", {}, "Any two arms"), pair.node, el("h2", {}, "Questions"), items.node];
   fresh(sections);
-  await pair.choose();
-  if (question) await items.open(question);
+  pair.choose(); // what fails there is told there, and the keys need not wait for it
+  if (question) items.open(question);
   return { key: items.key };
 }
 
 function heading(run) {
-  const about = [plural(run.num_questions, "question"), run.num_clusters === run.num_questions ? "" : `in ${plural(run.num_clusters, "cluster")}`, ago(run.created_at), Object.values(run.machine).join(", "), run.id];
+  const about = [`${plural(run.num_questions, "question")}${run.num_clusters === run.num_questions ? "" : ` in ${plural(run.num_clusters, "cluster")}`}`, ago(run.created_at), Object.entries(run.machine).map((pair) => pair.join(" ")).join(", "), run.id];
   const report = hasKey()
     ? el("button", { type: "button", class: "primary", on: { click: () => saveReport(run.id).catch((error) => toast(error.message)) } }, "Save the report")
     : el("a", { class: "button primary", href: reportAddress(run.id), target: "_blank", rel: "noopener" }, "Open the report");
@@ -109,6 +109,7 @@ function makePair(run, runs, items) {
   }
 
   async function compared(mine, values) {
+    fill(result, el("p", { class: "muted" }, "Weighing …"));
     try {
       const { comparisons } = await compareArms(run.id, values);
       if (mine === asking) fill(result, comparisonTable(comparisons));

@@ -7,9 +7,10 @@ async function drawDetail(node, index, place, list) {
   const shelves = question.arms.flatMap((arm) => (arm ? [...(arm.sources ?? []).map(({ at }) => at), ...arm.ranked.map(([at]) => at)] : []));
   const passages = await readPassages(index, shelves);
   if (list.rows[list.chosen] !== place) return; // another one was chosen meanwhile
+  const titles = new Map([...passages.values()].map((row) => [row.document, row.title || row.document]));
   const slowest = Math.max(1, ...question.arms.map((arm) => arm?.wall ?? 0));
   const cards = question.arms.map((arm, n) => armCard({ index, question, arm, n, place, passages, slowest, list }));
-  node.replaceChildren(asked(question), gold(question), el("div", { class: "cards" }, cards));
+  node.replaceChildren(asked(question), gold(question, titles), el("div", { class: "cards" }, cards));
   node.scrollTop = 0;
 }
 
@@ -21,15 +22,16 @@ function asked(question) {
     el("p", { class: "soft small" }, facts.filter(Boolean).join(" · "), " · ", el("a", { href: `#q=${encodeURIComponent(question.id)}` }, "link")));
 }
 
-function gold(question) {
+function gold(question, titles) {
+  const name = (id) => titles.get(id) ?? id;
   const right = Object.entries(question.relevant).filter(([, grade]) => grade > 0);
   const told = new Set(question.gold.map(([id]) => id));
   const others = right.filter(([id]) => !told.has(id));
   if (!question.answers.length && !question.gold.length && !right.length) return el("p", { class: "soft small" }, "Nothing is known to be right.");
   return el("div", { class: "gold" },
     question.answers.length ? el("p", {}, el("b", {}, "Gold: "), question.answers.slice(0, 8).join(" / ")) : null,
-    question.gold.slice(0, 6).map(([id, words]) => el("blockquote", {}, words, el("cite", {}, id))),
-    others.length ? el("p", { class: "small" }, el("b", {}, "Relevant: "), others.slice(0, 20).map(([id, grade]) => `${id}${grade > 1 ? ` (${grade})` : ""}`).join(", "), others.length > 20 ? ` and ${others.length - 20} more` : "") : null);
+    question.gold.slice(0, 6).map(([id, words]) => el("blockquote", {}, words, el("cite", { title: id }, name(id)))),
+    others.length ? el("p", { class: "small" }, el("b", {}, "Relevant: "), others.slice(0, 20).map(([id, grade]) => `${name(id)}${grade > 1 ? ` (${grade})` : ""}`).join(", "), others.length > 20 ? ` and ${others.length - 20} more` : "") : null);
 }
 
 function armCard({ index, question, arm, n, place, passages, slowest, list }) {
@@ -47,8 +49,10 @@ function armCard({ index, question, arm, n, place, passages, slowest, list }) {
 
 function values(index, n, place, list) {
   const base = list.base;
+  const figures = index.arms[n].figures;
   return el("dl", { class: "values" }, index.measures.map((measure, m) => {
     const value = index.values[n][m]?.[place] ?? null;
+    if (!figures[measure.name]?.n) return null; // nothing that this kind of arm has
     const start = n === base || base < 0 ? null : (index.values[base][m]?.[place] ?? null);
     const delta = value === null || start === null ? 0 : value - start;
     const kind = delta === 0 ? "even" : delta > 0 === measure.lower ? "loss" : "gain";
