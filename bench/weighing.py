@@ -1,7 +1,7 @@
 """Does the harness cry wolf, do its intervals hold the truth, and does it see what it says?
 
     nice python bench/weighing.py [--experiments 1000] [--resamples 1000] [--jobs 1]
-    python bench/weighing.py --values FILE     # also by resampling real values
+    python bench/weighing.py --values FILE     # add questions 1 and 2 to real values
     python bench/weighing.py --plot            # bench/out/weighing.html from weighing.json
 
 Four questions to simulated experiments whose truth is known (simulated.py), by the code that
@@ -15,7 +15,8 @@ weighs real runs, and the same to a t-test over questions that knows nothing of 
 4. `peeking`: a live A/B without a difference, looked at after each of 10,000 users.
 
 FILE is {"clusters": [...], "values": {arm: {measure: [...]}}}; null where a measure does not
-apply. Its first two arms' clusters are drawn anew, and swapped by coin for the null.
+apply. The clusters of its first two arms are drawn anew; for question 1 the second arm is shifted
+by the true difference.
 Writes bench/out/weighing.json and weighing.html.
 """
 
@@ -210,7 +211,13 @@ def real(path: Path, experiments: int, resamples: int) -> dict[str, Any]:
     for name in before:
         arms = [np.array(arm[name], dtype=np.float64) for arm in (before, after)]
         found[name] = real_measure(clusters_N, arms[0], arms[1], experiments, resamples)
-    return {"file": path.name, "arms": list(content["values"])[:2], "measures": found}
+        print(name, found[name], flush=True)
+    return {
+        "arms": list(content["values"])[:2],
+        "questions": len(clusters_N),
+        "clusters": int(clusters_N.max()) + 1,
+        "measures": found,
+    }
 
 
 def real_measure(
@@ -238,11 +245,8 @@ def real_measure(
         tally.add("difference naive", holds(naive_interval(after_N[rows] - before_N[rows]), gain))
         tally.add("figure", holds(alone, figure))
         tally.add("figure naive", holds(naive_interval(before_N[rows]), figure))
-        swapped = (rng.random(len(drawn)) < 0.5)[labels]
-        pair = [
-            np.where(swapped, a[rows], b[rows])
-            for a, b in ((after_N, before_N), (before_N, after_N))
-        ]
+        # The same errors around no difference.
+        pair = (before_N[rows], after_N[rows] - gain)
         null = Experiment(labels, {"arm 0": {"it": pair[0]}, "arm 1": {"it": pair[1]}})
         verdict = weighed(null, ["it"], resamples, seed).comparisons[0].verdict
         tally.add("false better", verdict is Verdict.BETTER)
@@ -272,17 +276,19 @@ def main() -> None:
     parser.add_argument("--values", type=Path)
     parser.add_argument("--plot", action="store_true", help="only draw weighing.json again")
     options = parser.parse_args()
-    if not options.plot:
+    if options.values:
+        result = json.loads((OUT / "weighing.json").read_text(encoding="utf-8"))
+        result["real"] = real(options.values, options.experiments, options.resamples)
+        (OUT / "weighing.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    elif not options.plot:
         start = time.monotonic()
-        result: dict[str, Any] = {
+        result = {
             "experiments": options.experiments,
             "resamples": options.resamples,
             "scenarios": simulated(options.jobs, options.experiments, options.resamples),
             "peeking": peeking(options.experiments),
+            "seconds": round(time.monotonic() - start),
         }
-        if options.values:
-            result["real"] = real(options.values, options.experiments, options.resamples)
-        result["seconds"] = round(time.monotonic() - start)
         write_result("weighing", result, quiet=True)
     write_plot(OUT / "weighing.json", OUT / "weighing.html")
     print(OUT / "weighing.html")

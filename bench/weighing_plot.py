@@ -135,7 +135,7 @@ def _real(found: Mapping[str, Any]) -> list[Chart]:
             (93, 97),
         ),
         Chart(
-            "Real values, arms swapped by coin: false “better”, %",
+            "Real values, shifted to no difference: false “better”, %",
             "One comparison; 2.5 % are expected.",
             [
                 Row(name, [one["false better"]], [one["false better naive"]])
