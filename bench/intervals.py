@@ -42,7 +42,7 @@ def intervals(
     }
     if error == 0:
         return dict.fromkeys(("percentile", "BCa", "bootstrap-t", "symmetric"), found["t"]) | found
-    columns = MeanColumns([column])
+    columns = MeanColumns([column], num_clusters=len(column.sums_C))
     drawn = [
         columns.resample(counts_bC)
         for counts_bC in count_blocks(len(column.sums_C), resamples=resamples, seed=seed)

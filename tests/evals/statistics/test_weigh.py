@@ -185,3 +185,40 @@ def test_a_cost_is_no_share_however_small():
     none = {arm: {"failed": np.zeros(40)} for arm in ("old", "new")}
     found = weigh(none, np.arange(40), [failed], baseline="old").figures["old"]["failed"]
     assert (found.low, found.high) == pytest.approx((0, 0.0881), abs=1e-4)
+
+
+def test_quantiles_alone_or_no_measure_at_all_are_weighed():
+    values = {arm: {"p95_ms": np.arange(60.0)} for arm in ("old", "new")}
+    found = weigh(values, np.arange(60), [P95], baseline="old")
+    assert found.comparisons[0].verdict is Verdict.NO_EVIDENCE
+    assert weigh(values, np.arange(60), [], baseline="old").comparisons == ()
+
+
+def test_a_measure_named_twice_is_one_member_of_the_family():
+    values = two_arms()
+    once = weigh(values, np.arange(200), [EM], baseline="old")
+    assert weigh(values, np.arange(200), [EM, EM], baseline="old") == once
+
+
+def test_two_questions_show_no_share_at_all():
+    values = {"old": {"EM": np.array([1.0, 0.0])}, "new": {"EM": np.array([0.0, 1.0])}}
+    found = weigh(values, np.arange(2), [EM], baseline="old", min_effects={"EM": 0.1})
+    (only,) = found.comparisons
+    assert isnan(only.mde)
+    assert only.verdict is Verdict.UNDERPOWERED
+
+
+def test_options_that_cannot_be_meant_are_told_at_once():
+    with pytest.raises(InputError) as fault:
+        weigh(
+            two_arms(),
+            np.arange(200),
+            [EM],
+            baseline="old",
+            min_effects={"EM": float("nan")},
+            resamples=0,
+            seed=-1,
+        )
+    assert "'EM' that matters cannot be nan" in str(fault.value)
+    assert "0 resamples make no interval" in str(fault.value)
+    assert "a seed is 0 or more, not -1" in str(fault.value)

@@ -99,7 +99,7 @@ def draw(
     seed: int,
 ) -> Draws:
     """Resample all columns and pairs under the same counts of clusters."""
-    means = MeanColumns(columns)
+    means = MeanColumns(columns, num_clusters=num_clusters)
     blocks: list[Resampled] = []
     shifted: list[Floats] = []
     for counts_bC in count_blocks(num_clusters, resamples=resamples, seed=seed):

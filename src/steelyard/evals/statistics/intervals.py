@@ -71,7 +71,7 @@ def interval(
     if column.variance == 0:
         return mean_interval(column, np.empty(0), np.empty(0), bounds=bounds)
     seed = content_seed(labels_N) if seed is None else seed
-    columns = MeanColumns([column])
+    columns = MeanColumns([column], num_clusters=num_clusters)
     blocks = [
         columns.resample(counts_bC)
         for counts_bC in count_blocks(num_clusters, resamples=resamples, seed=seed)

@@ -103,12 +103,13 @@ def reach(*, df: float, power: float = POWER, alpha: float = ALPHA) -> float:
 
 
 def mean_mde(column: Clustered, delta: Interval, *, num_comparisons: int, bounded: bool) -> float:
-    """Return the smallest mean difference that these pairs show; NaN where they cannot tell."""
+    """Return the smallest mean difference that these pairs show; NaN where they show none."""
     if column.num_clusters < 2:
         return nan
     error = interval_error(delta, sqrt(column.variance), df=column.num_clusters - 1)
     by_error = reach(df=column.num_clusters - 1, alpha=ALPHA / num_comparisons) * error
-    return max(by_error if column.variance else 0.0, _sparse(column, num_comparisons, bounded))
+    mde = max(by_error if column.variance else 0.0, _sparse(column, num_comparisons, bounded))
+    return nan if bounded and mde > 1 else mde
 
 
 def _sparse(column: Clustered, num_comparisons: int, bounded: bool) -> float:

@@ -67,13 +67,13 @@ class Resampled:
 class MeanColumns:
     """Resamples the means of K columns by matrix products, five for all of them."""
 
-    def __init__(self, columns: Sequence[Clustered]) -> None:
+    def __init__(self, columns: Sequence[Clustered], *, num_clusters: int) -> None:
         masks: dict[bytes, int] = {}
-        self._mask_K = [
+        self._mask_K: list[int] = [
             masks.setdefault(column.sizes_C.tobytes(), len(masks)) for column in columns
         ]
-        self._sizes_CU = np.array([np.frombuffer(mask) for mask in masks]).T
-        residuals_CK = np.array([column.residuals_C for column in columns]).T
+        self._sizes_CU = _columns([np.frombuffer(mask) for mask in masks], num_clusters)
+        residuals_CK = _columns([column.residuals_C for column in columns], num_clusters)
         sizes_CK = self._sizes_CU[:, self._mask_K]
         self._linear_CK = residuals_CK
         self._square_CK = residuals_CK**2
@@ -94,6 +94,11 @@ class MeanColumns:
         )
         variance_bK = self._correction_K * np.maximum(spread_bK, 0) / size_bK**2
         return Resampled(shift_bK, variance_bK)
+
+
+def _columns(vectors: Sequence[Floats], num_clusters: int) -> Floats:
+    """Return (C, K), also of no vectors."""
+    return np.array(vectors, dtype=np.float64).reshape(len(vectors), num_clusters).T
 
 
 class QuantileColumn:

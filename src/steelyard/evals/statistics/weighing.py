@@ -9,7 +9,6 @@ from math import nan
 
 import numpy as np
 
-from steelyard.core.errors import InputError
 from steelyard.core.evaluation import Better, Comparison, Interval, Reduce, Values, Verdict
 from steelyard.core.protocols import Measure
 from steelyard.evals.statistics.clustered import Clustered, Labels, compact
@@ -35,8 +34,8 @@ from steelyard.evals.statistics.significance import (
     holm,
     paired_tests,
 )
+from steelyard.evals.statistics.table import Arms, check_options, checked
 
-Arms = Mapping[str, Mapping[str, Values]]
 # A measure whose name ends in a unit is no share, even if all its values lie in [0, 1].
 UNITS = ("_ms", "_s", "_usd", "_tokens", "_bytes")
 
@@ -79,12 +78,15 @@ def weigh(
     printed. `seed` None: made from the clusters, so that a rerun is identical.
 
     Raises:
-        InputError: the baseline or values are missing, or their numbers differ.
+        InputError: the baseline or values are missing, their numbers differ, or an option is wrong.
     """
-    table = _checked(values, measures, baseline=baseline, num_items=len(clusters_N))
+    measures = list({measure.name: measure for measure in measures}.values())
+    check_options(min_effects or {}, resamples=resamples, seed=seed)
+    table = checked(values, measures, baseline=baseline, num_items=len(clusters_N))
     labels_N = compact(clusters_N, num_items=len(clusters_N))
     seed = content_seed(labels_N) if seed is None else seed
-    scales = _Scales(table, labels_N, measures, baseline, resamples=resamples, seed=seed)
+    scales = _Scales(table, labels_N, measures, baseline)
+    scales.draw(resamples=resamples, seed=seed)
     found = scales.comparisons()
     judged: dict[tuple[str, str], Comparison] = {}
     for quality in (True, False):
@@ -106,14 +108,11 @@ class _Scales:
         labels_N: Labels,
         measures: Sequence[Measure],
         baseline: str,
-        *,
-        resamples: int,
-        seed: int,
     ) -> None:
         self._table, self._labels_N, self._measures = table, labels_N, measures
         self._baseline = baseline
         self._candidates = [arm for arm in table if arm != baseline]
-        num_clusters = int(labels_N.max(initial=0)) + 1
+        self._num_clusters = num_clusters = int(labels_N.max(initial=0)) + 1
         means = [m.name for m in measures if m.reduce is Reduce.MEAN]
         self._alone = {
             (arm, name): Clustered.of(table[arm][name], labels_N, num_clusters=num_clusters)
@@ -139,15 +138,18 @@ class _Scales:
             for m in measures
             if m.reduce is not Reduce.MEAN
         }
+
+    def draw(self, *, resamples: int, seed: int) -> None:
+        """Draw counts and signs, each once for all columns."""
         self._draws = draw(
             [*self._alone.values(), *self._paired.values()],
             list(self._quantiles.values()),
-            num_clusters=num_clusters,
+            num_clusters=self._num_clusters,
             resamples=resamples,
             seed=seed,
         )
         yes_no = [
-            _is_yes_no(table[arm][name]) and _is_yes_no(table[baseline][name])
+            _is_yes_no(self._table[arm][name]) and _is_yes_no(self._table[self._baseline][name])
             for arm, name in self._paired
         ]
         tests = paired_tests(list(self._paired.values()), yes_no, resamples=resamples, seed=seed)
@@ -264,29 +266,3 @@ def _bounds(measure: Measure, values_N: Values) -> Bounds:
 
 def _is_yes_no(values_N: Values) -> bool:
     return bool(np.isin(values_N[np.isfinite(values_N)], (0.0, 1.0)).all())
-
-
-def _checked(
-    values: Arms, measures: Sequence[Measure], *, baseline: str, num_items: int
-) -> dict[str, dict[str, Values]]:
-    """Return the values as float arrays, infinite ones as NaN, all faults told at once."""
-    faults = []
-    if baseline not in values:
-        faults.append(f"no arm {baseline!r} to be the baseline: there are {sorted(values)}")
-    table: dict[str, dict[str, Values]] = {}
-    for arm, by_measure in values.items():
-        table[arm] = {}
-        for measure in measures:
-            if measure.name not in by_measure:
-                faults.append(f"arm {arm!r} has no values of {measure.name!r}")
-                continue
-            values_N = np.asarray(by_measure[measure.name], dtype=np.float64)
-            if values_N.shape != (num_items,):
-                faults.append(
-                    f"arm {arm!r} has values of shape {values_N.shape} of {measure.name!r}, "
-                    f"not one for each of {num_items} questions"
-                )
-            table[arm][measure.name] = np.where(np.isfinite(values_N), values_N, np.nan)
-    if faults:
-        raise InputError("; ".join(faults))
-    return table
