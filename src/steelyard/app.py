@@ -40,7 +40,7 @@ from steelyard.parts import (
 )
 from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.settings import Loaded, load_settings
-from steelyard.store import Store
+from steelyard.store import Pseudonyms, Store
 from steelyard.version import __version__
 
 log = logging.getLogger(__name__)
@@ -113,6 +113,10 @@ class App:
         return QuestionEmbedder(self.embedder, pool=self.workers.query)
 
     @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        return Pseudonyms(self.home / "users.key")
+
+    @cached_property
     def shared(self) -> SharedCache | None:
         url, database = self.settings.cache.url, self.home / DATABASE
         if not url:
@@ -124,8 +128,11 @@ class App:
         """What answers."""
         return Bundle(self, self.settings)
 
-    def variant(self, flags: Mapping[str, Any]) -> Bundle:
-        """Return another bundle over this home's documents, index and embedder; unlogged.
+    def variant(self, flags: Mapping[str, Any], *, live: bool = False) -> Bundle:
+        """Return another bundle over this home's documents, index and embedder.
+
+        `live`: it answers people, so it is logged, shares the champion's cache, and leaves it to
+        the champion to stand in for it. Else nothing of it is kept.
 
         Raises:
             SetupError: the options are wrong, or change how documents are read or embedded.
@@ -137,7 +144,7 @@ class App:
                     f"options of {group!r} differ, so this bundle needs an index of its own; "
                     f"leave {group}.* as the home has it"
                 )
-        return Bundle(self, settings, logs=False)
+        return Bundle(self, settings, logs=live, beside=self.champion if live else None)
 
     @property
     def retriever(self) -> Retriever:

@@ -1,6 +1,7 @@
 """One way to answer, live: retrieval, reranker, context, generator and cache over a home."""
 
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from steelyard.core.documents import StoredChunk
 from steelyard.core.errors import SteelyardError
 from steelyard.core.protocols import Embedder, Generator, Reranker, Retrieving
 from steelyard.core.ranking import Query
-from steelyard.flows.answer import Answering
+from steelyard.flows.answer import Answering, Wish, Writer
 from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.follow import Vanished
 from steelyard.generate import ExtractiveGenerator, cite
@@ -49,11 +50,20 @@ class Bundle:
     """Parts are made when they are first used. A different one over the same home shares its
     store, index and embedder, and nothing else."""
 
-    def __init__(self, home: Home, settings: Settings, *, logs: bool = True) -> None:
-        """`logs`: answers go to the home's query log."""
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        *,
+        logs: bool = True,
+        beside: "Bundle | None" = None,
+    ) -> None:
+        """`logs`: answers go to the home's query log. `beside` is the bundle that stands in for
+        this one when it fails, and with which it shares one bounded cache (under other keys)."""
         self.settings = settings
         self._home = home
         self._logs = logs
+        self._beside = beside
 
     @cached_property
     def name(self) -> str:
@@ -114,7 +124,7 @@ class Bundle:
     def cached(self) -> CachedAnswers:
         home, options = self._home, self.settings.cache
         return CachedAnswers(
-            AnswerCache(options),
+            AnswerCache(options) if self._beside is None else self._beside.cached.cache,
             meaning=Meaning(threshold=options.threshold),
             questions=home.questions,
             pool=home.workers.query,
@@ -131,30 +141,50 @@ class Bundle:
     def answering_from(self, retriever: Retrieving) -> Answering:
         """Return the same way to answer over what another retriever finds."""
         generator = self.generator
+        elsewhere = generator is not self.extractive
         return Answering(
             retriever=retriever,
             cached=self.cached,
             context=self.context,
-            generator=generator,
-            fallback=None if generator is self.extractive else self.extractive,
+            writer=Writer(
+                generator,
+                fallback=self.extractive if elsewhere and self._beside is None else None,
+                elsewhere=elsewhere,
+            ),
             cite=cite,
             bundle=self.name,
             log_answer=self._log_answer,
         )
 
-    def _log_answer(self, query: Query, answer: Answer) -> None:
-        """Log an answer without making anybody wait for the disk."""
-        if not self._logs:
-            return
+    def _log_answer(self, query: Query, wish: Wish, answer: Answer) -> None:
         store = self._home.store
+        self._log(lambda: store.log_answer(query, answer, history=wish.history, asker=wish.asker))
 
-        def write() -> None:
+    def log_failure(self, query: Query, wish: Wish, code: str, took_ms: float) -> None:
+        """Log a question that this bundle, or what asked it, left without an answer."""
+        store = self._home.store
+        self._log(
+            lambda: store.log_failure(
+                query,
+                code,
+                took_ms=took_ms,
+                bundle=self.name,
+                history=wish.history,
+                asker=wish.asker,
+            )
+        )
+
+    def _log(self, write: Callable[[], None]) -> None:
+        """Write to the query log without making anybody wait for the disk."""
+
+        def written() -> None:
             try:
-                store.log_answer(query, answer)
+                write()
             except SteelyardError as error:
                 log.warning("answer_not_logged reason=%s", error)
 
-        self._home.workers.query.submit(write)
+        if self._logs:
+            self._home.workers.query.submit(written)
 
     async def aclose(self) -> None:
         """Close the models' connections and child processes; safe where none was made."""

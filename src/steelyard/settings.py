@@ -42,6 +42,9 @@ NOT_OPTIONS = frozenset(
 )
 
 
+MAX_CHALLENGER_SHARE = 0.5  # of the users: more of them is a promotion
+
+
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
     """Where the server listens, and how much it takes at once.
@@ -53,6 +56,9 @@ class ServeOptions:
     An edge cache may keep public answers for `edge_ttl_s`, once `purge_url` names what tells it
     of changed documents (`STEELYARD_PURGE_TOKEN` is sent along). `public_key` names the API key
     that the edge holds: what it may read, anybody may.
+
+    `challenger` is a TOML file with one arm, another way to answer, which `challenger_share` of
+    the users see while `steelyard eval ab` compares both (docs/live.md).
     """
 
     host: str = "127.0.0.1"
@@ -62,6 +68,15 @@ class ServeOptions:
     purge_url: str = ""
     public_key: str = ""
     edge_ttl_s: int = 300
+    challenger: str = ""
+    challenger_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.challenger_share <= MAX_CHALLENGER_SHARE:
+            raise ValueError(
+                f"challenger_share {self.challenger_share} is no share from 0 to "
+                f"{MAX_CHALLENGER_SHARE}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

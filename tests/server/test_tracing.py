@@ -134,14 +134,14 @@ def test_streams_and_openai_clients_are_traced_too(traced):
 
 def test_a_failed_answer_is_a_span_with_its_error(traced, monkeypatch):
     from steelyard.core.errors import UpstreamError
-    from steelyard.flows.answer import Answering
+    from steelyard.flows.sides import Sides
 
-    async def broken(self, query, wish):
+    async def broken(self, query, wish, *, user):
         raise UpstreamError(f"the model said {SECRET}", code="search_failed")
 
     client, spans = traced()
     assert client.post("/v1/query", json={"query": ""}).status_code == 400
-    monkeypatch.setattr(Answering, "answer", broken)
+    monkeypatch.setattr(Sides, "answer", broken)
     assert client.post("/v1/query", json={"query": QUESTION}).status_code == 502
     [root] = [span for span in spans() if span.name == "answer"]
     assert root.status.status_code is StatusCode.ERROR

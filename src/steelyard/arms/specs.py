@@ -127,7 +127,9 @@ def read_arms(
     twice = {one.name for one in chosen if sum(o.name == one.name for o in chosen) > 1}
     faults += [f"arm {name!r} is given twice" for name in sorted(twice)]
     if not chosen and not faults:
-        faults.append("no arm is named; try --arms bm25,dense,hybrid")
+        where = f"{file} names no arm" if file else "no arm is named"
+        hint = 'write [wide] with base = "rag"' if file else "try --arms bm25,dense,hybrid"
+        faults.append(f"{where}; {hint}")
     if faults:
         raise InputError("; ".join(dict.fromkeys(faults)))
     return tuple(chosen)

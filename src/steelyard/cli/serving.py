@@ -18,7 +18,7 @@ from steelyard.cli import show
 from steelyard.cli.options import Home, Json, LlmGguf, LlmModel, LlmUrl, Set, opened
 from steelyard.core.errors import SetupError
 from steelyard.infra.concurrent import loop_factory
-from steelyard.server import build, running
+from steelyard.server import build, running, told_of_challenger
 
 SHUTDOWN_S = 3
 # How soon a thread that computes gives way to the event loop; Python's own 5 ms would be felt
@@ -130,6 +130,8 @@ async def _serve(app: App, paths: list[str], sock: socket.socket, *, as_json: bo
     started = asyncio.Event()
     server = _Server(config, started)
     async with running(asgi, paths):
+        if told := told_of_challenger(asgi):
+            show.note(told)
         announce = asyncio.create_task(_announce(started, app, sock, as_json=as_json))
         try:
             await server.serve(sockets=[sock])

@@ -123,6 +123,21 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asked, as far as the query log may know.
+
+    `user` is a pseudonym, "": nobody was named. `arm` is the side of the live comparison
+    `experiment` that the user is on, `champion` or `challenger`; "": none. `failure` is why that
+    side could not answer, where another stood in.
+    """
+
+    user: str = ""
+    experiment: int = 0
+    arm: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """A generator's last word: what it used. Token counts are 0 where the backend is silent."""
 

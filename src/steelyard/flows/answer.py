@@ -11,6 +11,7 @@ from time import perf_counter
 from steelyard.core.chat import (
     Answer,
     AnswerEvent,
+    Asker,
     CitedText,
     Done,
     Failed,
@@ -37,13 +38,15 @@ FEW_WORDS = 6  # a follow-up this short ("and in France?") is searched with the 
 class Wish:
     """What a caller may ask for beside the question.
 
-    `on_wait` is called when from there on only another system works, a language model.
+    `on_wait` is called when from there on only another system works, a language model. `asker`
+    is what the query log is told of who asks.
     """
 
     history: Sequence[Message] = ()
     deadline: Deadline | None = None
     cache: CacheUse = CacheUse.NORMAL
     on_wait: Callable[[], None] = lambda: None
+    asker: Asker = field(default_factory=Asker)
 
 
 @dataclass(slots=True)
@@ -67,26 +70,32 @@ class _Draft:
         return round((perf_counter() - self.started) * 1000, 3)
 
 
-class Answering:
-    """`fallback` answers when `generator` fails before its first token."""
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """`fallback` answers when `generator` fails before its first token. `elsewhere`: the
+    generator is another system, whose answers are waited for."""
 
+    generator: Generator
+    fallback: Generator | None = None
+    elsewhere: bool = False
+
+
+class Answering:
     def __init__(
         self,
         *,
         retriever: Retrieving,
         cached: CachedAnswers,
         context: ContextBuilder,
-        generator: Generator,
-        fallback: Generator | None,
+        writer: Writer,
         cite: Callable[[str, Sequence[Passage]], CitedText],
         bundle: str,
-        log_answer: Callable[[Query, Answer], None],
+        log_answer: Callable[[Query, Wish, Answer], None],
     ) -> None:
         self._retriever = retriever
         self._cached = cached
         self._context = context
-        self._generator = generator
-        self._fallback = fallback
+        self._writer = writer
         self._cite = cite
         self._bundle = bundle
         self._log_answer = log_answer
@@ -108,7 +117,7 @@ class Answering:
         try:
             found, result = await self._find(draft, asked, deadline)
             if found is not None:
-                for event in self._again(draft, query, asked, found):
+                for event in self._again(draft, query, wish, asked, found):
                     yield event
                 return
             assert result is not None
@@ -118,7 +127,7 @@ class Answering:
             passages = context.passages
             draft.begun = True
             yield Sources(passages)
-            if self._fallback is not None:  # it is no model of this process
+            if self._writer.elsewhere:
                 wish.on_wait()
             async with aclosing(self._write(draft, query, passages, wish.history)) as tokens:
                 async for token in tokens:
@@ -131,7 +140,7 @@ class Answering:
             yield _failed(error)
             return
         answer = self._finish(draft, result, context, outcome=self._outcome(asked))
-        self._log_answer(query, answer)
+        self._log_answer(query, wish, answer)
         await self._cached.keep(asked, answer, result)
         yield Done(answer)
 
@@ -142,15 +151,7 @@ class Answering:
             InputError: the query is wrong.
             UpstreamError: what `stream` reports as `Failed`.
         """
-        async with aclosing(self.stream(query, wish)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.answer
-                if isinstance(event, Failed):
-                    raise UpstreamError(
-                        event.message, code=event.code, retry_after_s=event.retry_after_s
-                    )
-        raise AssertionError("a stream ended without Done or Failed")
+        return await finished(self.stream(query, wish))
 
     async def _find(
         self, draft: _Draft, asked: Asked, deadline: Deadline
@@ -174,21 +175,23 @@ class Answering:
             searching.cancel()
             await asyncio.gather(searching, return_exceptions=True)
 
-    def _again(self, draft: _Draft, query: Query, asked: Asked, found: Found) -> list[AnswerEvent]:
+    def _again(
+        self, draft: _Draft, query: Query, wish: Wish, asked: Asked, found: Found
+    ) -> list[AnswerEvent]:
         """Return the events of an answer from the cache, under an id and with times of its own."""
         draft.timings["first_token"] = draft.timings["total"] = draft.elapsed_ms()
         usage = Usage(timings_ms=draft.timings, model=found.answer.usage.model)
         answer = replace(
             found.answer, id=_new_id(), usage=usage, cache=found.how, snapshot=asked.seq
         )
-        self._log_answer(query, answer)
+        self._log_answer(query, wish, answer)
         return [Sources(answer.sources), Token(answer.text), Done(answer)]
 
     async def _gather(self, draft: _Draft, searched: Query, result: SearchResult) -> Context:
         """Make the generator's context; in a stable order where it is a model server's prefix."""
         started = perf_counter()
         context = await self._context.build(
-            searched, result.found, stable_order=self._fallback is not None
+            searched, result.found, stable_order=self._writer.elsewhere
         )
         draft.timings["context"] = round((perf_counter() - started) * 1000, 3)
         draft.timings["found"] = draft.elapsed_ms()
@@ -202,7 +205,8 @@ class Answering:
         history: Sequence[Message],
     ) -> AsyncGenerator[Token, None]:
         """Stream the generator; before its first token, a failure goes to the fallback."""
-        generators = [self._generator] + ([self._fallback] if self._fallback else [])
+        first, fallback = self._writer.generator, self._writer.fallback
+        generators = [first] + ([fallback] if fallback else [])
         for generator in generators:
             draft.model = generator.model
             try:
@@ -261,6 +265,23 @@ class Answering:
         if self._cached.cache.options.mode == "off":
             return "off"
         return "miss" if asked.use is CacheUse.NORMAL else "bypass"
+
+
+async def finished(stream: AsyncGenerator[AnswerEvent, None]) -> Answer:
+    """Return the answer that a stream ends in.
+
+    Raises:
+        UpstreamError: it ended in `Failed`.
+    """
+    async with aclosing(stream) as events:
+        async for event in events:
+            if isinstance(event, Done):
+                return event.answer
+            if isinstance(event, Failed):
+                raise UpstreamError(
+                    event.message, code=event.code, retry_after_s=event.retry_after_s
+                )
+    raise AssertionError("a stream ended without Done or Failed")
 
 
 def _with_context(query: Query, history: Sequence[Message]) -> Query:

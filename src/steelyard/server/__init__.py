@@ -14,7 +14,9 @@ from starlette.staticfiles import StaticFiles
 
 from steelyard import ui
 from steelyard.app import App
+from steelyard.arms.challenger import begun, read_challenger
 from steelyard.core.errors import SetupError, SteelyardError
+from steelyard.flows.sides import Challenge, Sides
 from steelyard.flows.work import Ended
 from steelyard.infra.batching import BatchSize
 from steelyard.server.admission import Admission, Load
@@ -28,7 +30,7 @@ from steelyard.server.operations import dumps
 from steelyard.server.tracing import open_tracing
 from steelyard.server.watch import Observed, watch_loop_lag
 
-__all__ = ["build", "running"]
+__all__ = ["build", "running", "told_of_challenger"]
 
 
 def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
@@ -36,7 +38,7 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
 
     Raises:
         SetupError: it would listen beyond loopback and there is no API key, or an option about
-            the edge is wrong.
+            the edge or the challenger is wrong.
     """
     host = app.settings.serve.host
     local = is_loopback(host)
@@ -46,14 +48,7 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
             f"{host} can be reached from other machines, and the home has no API key; "
             "run `steelyard keys add NAME --operator` first"
         )
-    live = Live(
-        app=app,
-        door=Door(app.store, required=required),
-        metrics=Metrics(),
-        load=Load(),
-        edge=Edge(app, keyed=required),
-        tracing=open_tracing(),
-    )
+    live = _live(app, keyed=required)
     server = Starlette(
         routes=[
             *(Route(e.path, e.handler, methods=[e.method]) for e in ENDPOINTS),
@@ -79,6 +74,48 @@ def build(app: App, *, paths: Sequence[str] = ()) -> Starlette:
     server.state.live = live
     server.state.openapi = dumps(openapi())
     return server
+
+
+def _live(app: App, *, keyed: bool) -> Live:
+    metrics = Metrics()
+    challenger = read_challenger(app)
+    challenge = None
+    if challenger is not None:
+        challenge = Challenge(challenger.name, challenger.share, challenger.bundle)
+    return Live(
+        app=app,
+        door=Door(app.store, required=keyed),
+        metrics=metrics,
+        load=Load(),
+        edge=Edge(app, keyed=keyed),
+        sides=Sides(
+            app.champion,
+            challenge=challenge,
+            pseudonym=app.pseudonyms.of,
+            count=metrics.side,
+        ),
+        challenger=challenger,
+        tracing=open_tracing(),
+    )
+
+
+def told_of_challenger(server: Starlette) -> str:
+    """Return what an operator should know of a live comparison that has begun; "" without one."""
+    live = server.state.live
+    assert isinstance(live, Live)
+    challenger = live.challenger
+    if challenger is None:
+        return ""
+    text = (
+        f"{challenger.share:.0%} of the users see {challenger.name!r} instead "
+        f"({challenger.bundle.name}); `steelyard eval ab` compares"
+    )
+    if live.door.required:
+        return f"{text}; who names no user counts as its API key"
+    return (
+        f"{text}. Without API keys only requests with a field `user` or X-User-Id take part; "
+        "to all others the champion answers"
+    )
 
 
 class _Static(StaticFiles):
@@ -114,7 +151,8 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
         async with live.app.working(paths):
             live.app.questions.watch(batched)
             tasks.append(asyncio.create_task(live.edge.keep_told()))
-            yield
+            async with _challenging(live):
+                yield
     finally:
         for task in tasks:
             task.cancel()
@@ -122,3 +160,16 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
         live.app.work.unlisten(count)
         if live.tracing is not None:
             await asyncio.to_thread(live.tracing.close)
+
+
+@asynccontextmanager
+async def _challenging(live: Live) -> AsyncIterator[None]:
+    """Show the challenger to its users, if there is one, while the context lasts."""
+    if live.challenger is None:
+        yield
+        return
+    try:
+        live.sides.begin(await begun(live.app, live.challenger))
+        yield
+    finally:
+        await live.challenger.bundle.aclose()

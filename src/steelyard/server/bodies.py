@@ -12,6 +12,9 @@ from steelyard.core.ranking import Principal, Query, SearchResult
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
+MAX_USER = 1_000
+
+
 class Body(BaseModel):
     """Unknown keys are errors: a misspelt option must not be ignored in silence."""
 
@@ -44,6 +47,9 @@ class SearchBody(Body):
 class QueryBody(SearchBody):
     k: int = Field(8, description="how many sources the answer is made from, 1 to 200")
     stream: bool = Field(False, description="true: server-sent events; false: one JSON object")
+    user: str | None = Field(
+        None, max_length=MAX_USER, description="who asks, in any words; kept as a pseudonym only"
+    )
 
 
 class DocumentBody(Body):
@@ -98,6 +104,7 @@ class ChatBody(BaseModel):
     collection: Name = DEFAULT_COLLECTION
     filter: dict[str, Any] = Field(default_factory=dict)
     k: int = 8
+    user: str | None = Field(None, max_length=MAX_USER)
 
 
 class EmbeddingsBody(BaseModel):

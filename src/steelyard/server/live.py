@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from steelyard.app import App
+from steelyard.arms.challenger import Challenger
+from steelyard.flows.sides import Sides
 from steelyard.server.admission import Load
 from steelyard.server.auth import Door
 from steelyard.server.freshness import Edge
@@ -19,6 +21,8 @@ class Live:
     metrics: Metrics
     load: Load
     edge: Edge
+    sides: Sides
+    challenger: Challenger | None = None
     tracing: Tracing | None = None
 
 

@@ -33,6 +33,7 @@ STAGES = (
 MAX_STAGES, MAX_PARTS = 40, 24
 CACHE = ("off", "miss", "exact", "semantic")
 OUTCOMES = ("answered", "not_in_documents", "error")
+SIDES = ("champion", "challenger")
 ADMISSION = ("admitted", "rejected")
 STATES = ("searchable", "unchanged", "failed", "skipped")
 _PLAIN = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -91,6 +92,12 @@ class Metrics:
         )
         self._tokens = self._counters(
             "steelyard_tokens", "tokens of the language model", "kind", ("prompt", "completion")
+        )
+        self._sides = Counter(
+            "steelyard_side_answers",
+            "answers of a live comparison by side and outcome; a side that was stood in for: error",
+            ["side", "outcome"],
+            registry=self.registry,
         )
         self._degraded = Counter(
             "steelyard_degraded", "answers by what was left out", ["part"], registry=self.registry
@@ -189,6 +196,11 @@ class Metrics:
             timings_ms["search"] = timings_ms.pop("total")
         self.stages(timings_ms)
         self.degraded(result.degraded)
+
+    def side(self, side: str, outcome: str) -> None:
+        """Count an answer of a live comparison; what belongs to none is left out."""
+        if side in SIDES and outcome in OUTCOMES:
+            self._sides.labels(side, outcome).inc()
 
     def failed(self) -> None:
         self._outcome("error")

@@ -10,7 +10,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from steelyard.core.chat import Answer, Done, Failed, Message, Sources, Token
+from steelyard.core.chat import Answer, AnswerEvent, Done, Failed, Message, Sources, Token
 from steelyard.core.errors import InputError
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.concurrent import compute
@@ -19,7 +19,7 @@ from steelyard.server.bodies import ChatBody, EmbeddingsBody
 from steelyard.server.errors import error_json
 from steelyard.server.live import live
 from steelyard.server.questions import begun
-from steelyard.server.requests import read_json, wish
+from steelyard.server.requests import read_json, user_of, wish
 
 MODEL = "steelyard"
 MAX_INPUTS = 2048  # OpenAI's own limit
@@ -40,11 +40,13 @@ async def chat_completions(request: Request) -> Response:
     principal = here.door.principal(request)
     body = await read_json(request, ChatBody)
     asked, history = _question(body, principal)
+    user = user_of(request, principal, body.user, keyed=here.door.required)
     if body.stream:
         with_usage = bool((body.stream_options or {}).get("include_usage"))
-        return sse.stream(await begun(_chunks(request, asked, history, with_usage=with_usage)))
+        stream = here.sides.stream(asked, wish(request, history), user=user)
+        return sse.stream(await begun(_chunks(request, asked, stream, with_usage=with_usage)))
     with outcomes.failures(request, asked):
-        answer = await here.app.answering.answer(asked, wish(request, history))
+        answer = await here.sides.answer(asked, wish(request, history), user=user)
     outcomes.answered(request, asked, answer)
     message = {
         "role": "assistant",
@@ -75,7 +77,11 @@ def _question(body: ChatBody, principal: Principal) -> tuple[Query, list[Message
 
 
 async def _chunks(
-    request: Request, asked: Query, history: list[Message], *, with_usage: bool
+    request: Request,
+    asked: Query,
+    stream: AsyncGenerator[AnswerEvent, None],
+    *,
+    with_usage: bool,
 ) -> AsyncGenerator[bytes, None]:
     head = _head("chatcmpl-" + str(time.time_ns()), "chat.completion.chunk")
 
@@ -83,8 +89,7 @@ async def _chunks(
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
         return sse.event(None, {**head, "choices": [choice]})
 
-    events = live(request).app.answering.stream(asked, wish(request, history))
-    async with aclosing(events):
+    async with aclosing(stream) as events:
         async for event in events:
             match event:
                 case Sources():

@@ -20,7 +20,7 @@ from steelyard.server.bodies import (
 from steelyard.server.errors import error_json
 from steelyard.server.live import live
 from steelyard.server.replies import Reply
-from steelyard.server.requests import deadline, read_json, wish
+from steelyard.server.requests import deadline, read_json, user_of, wish
 
 
 async def search(request: Request) -> Response:
@@ -40,18 +40,19 @@ async def query(request: Request) -> Response:
     principal = here.door.principal(request)
     body = await read_json(request, QueryBody)
     asked = body.to_query(principal)
+    user = user_of(request, principal, body.user, keyed=here.door.required)
     if body.stream:
-        return sse.stream(await begun(_events(request, asked)))
+        return sse.stream(await begun(_events(request, asked, user)))
     with outcomes.failures(request, asked):
-        answer = await here.app.answering.answer(asked, wish(request))
+        answer = await here.sides.answer(asked, wish(request), user=user)
     outcomes.answered(request, asked, answer)
     return Reply(
         answer_json(answer), headers={"Server-Timing": server_timing(answer.usage.timings_ms)}
     )
 
 
-async def _events(request: Request, asked: Query) -> AsyncGenerator[bytes, None]:
-    async with aclosing(live(request).app.answering.stream(asked, wish(request))) as events:
+async def _events(request: Request, asked: Query, user: str) -> AsyncGenerator[bytes, None]:
+    async with aclosing(live(request).sides.stream(asked, wish(request), user=user)) as events:
         async for event in events:
             match event:
                 case Sources(sources):

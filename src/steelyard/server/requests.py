@@ -11,6 +11,7 @@ from starlette.requests import Request
 from steelyard.core.chat import Message
 from steelyard.core.deadline import DEFAULT_BUDGET_S, Deadline
 from steelyard.core.errors import InputError
+from steelyard.core.ranking import Principal
 from steelyard.flows.answer import Wish
 from steelyard.flows.cached import CacheUse
 from steelyard.server.admission import permit
@@ -90,6 +91,15 @@ def wish(request: Request, history: Sequence[Message] = ()) -> Wish:
         cache=use,
         on_wait=admitted.waits if admitted else lambda: None,
     )
+
+
+def user_of(request: Request, principal: Principal, named: str | None, *, keyed: bool) -> str:
+    """Return who asks, in one word: the field `user`, else `X-User-Id`, within the API key; else
+    the key alone. "": nobody can be told from anybody else."""
+    name = (named or request.headers.get("x-user-id") or "").strip()
+    if name:
+        return f"{principal.id}\0{name}"
+    return principal.id if keyed else ""
 
 
 def deadline(request: Request, *, default_s: float = DEFAULT_BUDGET_S) -> Deadline:

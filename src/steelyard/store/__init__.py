@@ -2,6 +2,7 @@
 
 from steelyard.store.codec import text_hash
 from steelyard.store.filters import compile_filter
+from steelyard.store.pseudonyms import Pseudonyms
 from steelyard.store.records import (
     OPERATOR,
     ApiKey,
@@ -10,6 +11,8 @@ from steelyard.store.records import (
     Counts,
     Deletion,
     DocumentPage,
+    Experiment,
+    Exposure,
     KeptTokens,
     LoggedAnswer,
     Pending,
@@ -29,9 +32,12 @@ __all__ = [
     "Counts",
     "Deletion",
     "DocumentPage",
+    "Experiment",
+    "Exposure",
     "KeptTokens",
     "LoggedAnswer",
     "Pending",
+    "Pseudonyms",
     "Replacement",
     "Span",
     "Store",

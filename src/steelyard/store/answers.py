@@ -1,39 +1,45 @@
 """The query log: what was asked and answered, and what people thought of it."""
 
 import json
+import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
-from steelyard.core.chat import Answer, Citation
+from steelyard.core.chat import Answer, Asker, Citation, Message, Span
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.sqlite import Database
-from steelyard.store.codec import dump
+from steelyard.store.codec import dump, dump_groups, load_groups
 from steelyard.store.records import LoggedAnswer
 
 MAX_ANSWERS = 50_000
 MAX_AGE_S = 90 * 86_400.0
 MAX_COMMENT_CHARS = 2_000
+MAX_HISTORY_CHARS = 16_000
 RATINGS = ("up", "down")
+NOBODY = Asker()
 _TRIM_EVERY = 200
 
-_INSERT = """
-INSERT INTO answers (id, at, principal, collection, question, text, answerable, citations,
-                     timings_ms, model, snapshot)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_COLUMNS = (
+    "id", "at", "principal", "collection", "question", "text", "answerable", "citations",
+    "timings_ms", "model", "snapshot", "bundle", "user", "experiment", "arm", "cache",
+    "unsupported", "degraded", "error", "groups", "k", "filter", "more_collections", "history",
+)  # fmt: skip
+_INSERT = f"INSERT INTO answers ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 # A rated answer stays: people rate few, and those are what tuning learns from.
 _TRIM = """
 DELETE FROM answers WHERE (key <= ? OR at < ?)
     AND NOT EXISTS (SELECT 1 FROM feedback WHERE answer = answers.key)
 """
 _RECENT = """
-SELECT a.id, a.at, a.principal, a.collection, a.question, a.text, a.answerable, a.snapshot,
-       a.timings_ms, f.rating, coalesce(f.comment, ''), a.citations
+SELECT a.*, f.rating AS rating, coalesce(f.comment, '') AS comment
 FROM answers AS a LEFT JOIN feedback AS f ON f.answer = a.key AND f.at =
     (SELECT max(at) FROM feedback WHERE answer = a.key)
-WHERE f.rating IS NOT NULL OR NOT ?
-ORDER BY a.key DESC LIMIT ?
+WHERE (f.rating IS NOT NULL OR NOT :only_rated) AND (a.error = '' OR :failed)
+    AND a.at >= :since
+ORDER BY a.key DESC LIMIT :limit
 """
 
 
@@ -47,22 +53,61 @@ class Answers:
         self._max_answers = max_answers
         self._max_age_s = max_age_s
 
-    def log_answer(self, query: Query, answer: Answer) -> None:
+    def log_answer(
+        self,
+        query: Query,
+        answer: Answer,
+        *,
+        history: Sequence[Message] = (),
+        asker: Asker = NOBODY,
+    ) -> None:
         """Append a finished answer, and now and then drop what is beyond the bounds."""
+        given = {
+            "id": answer.id,
+            "text": answer.text,
+            "answerable": int(answer.answerable),
+            "citations": dump([asdict(citation) for citation in answer.citations]),
+            "timings_ms": dump(dict(answer.usage.timings_ms)),
+            "model": answer.usage.model,
+            "snapshot": answer.snapshot,
+            "bundle": answer.bundle,
+            "cache": answer.cache,
+            "unsupported": dump([[span.start, span.end] for span in answer.unsupported]),
+            "degraded": dump(list(answer.degraded)),
+            "error": asker.failure,
+        }
+        self._append(given | _asked(query, history, asker))
+
+    def log_failure(
+        self,
+        query: Query,
+        error: str,
+        *,
+        took_ms: float,
+        bundle: str,
+        history: Sequence[Message] = (),
+        asker: Asker = NOBODY,
+    ) -> None:
+        """Append a question that ended without an answer; `error` is the code of the reason."""
+        given = {
+            "id": "f" + secrets.token_hex(10),
+            "text": "",
+            "answerable": 0,
+            "citations": "[]",
+            "timings_ms": dump({"total": round(took_ms, 3)}),
+            "model": "",
+            "snapshot": 0,
+            "bundle": bundle,
+            "cache": "",
+            "unsupported": "[]",
+            "degraded": "[]",
+            "error": error,
+        }
+        self._append(given | _asked(query, history, asker))
+
+    def _append(self, given: Mapping[str, Any]) -> None:
         now = time.time()
-        row = (
-            answer.id,
-            now,
-            query.principal.id,
-            query.collection,
-            query.text,
-            answer.text,
-            int(answer.answerable),
-            dump([asdict(citation) for citation in answer.citations]),
-            dump(dict(answer.usage.timings_ms)),
-            answer.usage.model,
-            answer.snapshot,
-        )
+        row = [now if name == "at" else given[name] for name in _COLUMNS]
         with self._database.writing(durable=False) as connection:
             key = connection.execute(_INSERT, row).lastrowid
             assert key is not None
@@ -96,24 +141,67 @@ class Answers:
                 (row[0], principal.id, rating, comment, time.time()),
             )
 
-    def recent_answers(self, *, limit: int = 100, only_rated: bool = False) -> list[LoggedAnswer]:
-        """Return the log's end, newest first; for operators."""
+    def recent_answers(
+        self,
+        *,
+        limit: int = 100,
+        only_rated: bool = False,
+        since: float = 0.0,
+        failed: bool = False,
+    ) -> list[LoggedAnswer]:
+        """Return the log's end, newest first; for operators. `failed`: with what has no answer,
+        or another arm's."""
+        wanted = {"only_rated": only_rated, "failed": failed, "since": since, "limit": limit}
         with self._database.reading() as connection:
-            rows = connection.execute(_RECENT, (int(only_rated), limit)).fetchall()
-        return [
-            LoggedAnswer(
-                id=row[0],
-                at=row[1],
-                principal_id=row[2],
-                collection=row[3],
-                question=row[4],
-                text=row[5],
-                answerable=bool(row[6]),
-                snapshot=row[7],
-                timings_ms=json.loads(row[8]),
-                rating=row[9],
-                comment=row[10],
-                citations=tuple(Citation(**citation) for citation in json.loads(row[11])),
-            )
-            for row in rows
-        ]
+            found = connection.execute(_RECENT, wanted)
+            names = [column[0] for column in found.description]
+            return [_logged(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+
+
+def _asked(query: Query, history: Sequence[Message], asker: Asker) -> dict[str, Any]:
+    turns = [[turn.role, turn.content] for turn in history]
+    too_long = sum(len(content) for _, content in turns) > MAX_HISTORY_CHARS
+    return {
+        "principal": query.principal.id,
+        "collection": query.collection,
+        "question": query.text,
+        "user": asker.user,
+        "experiment": asker.experiment,
+        "arm": asker.arm,
+        "groups": dump_groups(query.principal.groups),
+        "k": query.k,
+        "filter": dump(query.filter),
+        "more_collections": dump(list(query.more_collections)),
+        "history": None if too_long else dump(turns),
+    }
+
+
+def _logged(row: Mapping[str, Any]) -> LoggedAnswer:
+    history = row["history"]
+    return LoggedAnswer(
+        id=row["id"],
+        at=row["at"],
+        principal_id=row["principal"],
+        collection=row["collection"],
+        question=row["question"],
+        text=row["text"],
+        answerable=bool(row["answerable"]),
+        snapshot=row["snapshot"],
+        timings_ms=json.loads(row["timings_ms"]),
+        rating=row["rating"],
+        comment=row["comment"],
+        citations=tuple(Citation(**citation) for citation in json.loads(row["citations"])),
+        bundle=row["bundle"],
+        user=row["user"],
+        experiment=row["experiment"],
+        arm=row["arm"],
+        cache=row["cache"],
+        unsupported=tuple(Span(*span) for span in json.loads(row["unsupported"])),
+        degraded=tuple(json.loads(row["degraded"])),
+        error=row["error"],
+        groups=frozenset(load_groups(row["groups"])) if row["groups"] else None,
+        k=row["k"],
+        filter=json.loads(row["filter"]),
+        more_collections=tuple(json.loads(row["more_collections"])),
+        history=None if history is None else tuple(Message(*turn) for turn in json.loads(history)),
+    )

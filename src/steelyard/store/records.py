@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.core.chat import Citation
+from steelyard.core.chat import Citation, Message
+from steelyard.core.chat import Span as TextSpan
 from steelyard.core.documents import (
     DEFAULT_COLLECTION,
     PUBLIC_GROUP,
@@ -158,7 +159,12 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class LoggedAnswer:
-    """A line of the query log, with the newest rating if someone gave one."""
+    """A line of the query log, with the newest rating if someone gave one.
+
+    The fields from `bundle` on are as in `Asker`, `Answer` and `Query`. `error` is why there is
+    no answer. In lines of older versions they are at their defaults: `groups` None is not known.
+    `history` None: a conversation too long to be kept.
+    """
 
     id: str
     at: float
@@ -172,3 +178,49 @@ class LoggedAnswer:
     rating: str | None
     comment: str
     citations: tuple[Citation, ...] = ()
+    bundle: str = ""
+    user: str = ""
+    experiment: int = 0
+    arm: str = ""
+    cache: str = ""
+    unsupported: tuple[TextSpan, ...] = ()
+    degraded: tuple[str, ...] = ()
+    error: str = ""
+    groups: frozenset[str] | None = None
+    k: int = 0
+    filter: Mapping[str, object] = field(default_factory=dict)
+    more_collections: tuple[str, ...] = ()
+    history: tuple[Message, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A live comparison of two bundles: all that must stay the same while it lasts.
+
+    `share` is a user's chance to see the challenger, whose `options` are over the home's own.
+    """
+
+    key: int
+    name: str
+    share: float
+    champion: str
+    challenger: str
+    options: Mapping[str, object]
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One question of a user in an experiment, and what came of it; oldest first in lists.
+
+    `failed`: the arm's own answer could not be given. `total_ms` is what the asker waited.
+    """
+
+    at: float
+    user: str
+    challenger: bool
+    answerable: bool
+    unsupported: bool
+    failed: bool
+    total_ms: float
+    rating: str | None

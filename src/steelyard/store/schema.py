@@ -102,9 +102,38 @@ _VERSION_2 = (
     ) STRICT, WITHOUT ROWID""",
 )
 
+_VERSION_3 = (
+    # What a live comparison and a faithful replay need. Answers from before have the defaults:
+    # `groups` '' means that it is not known as whom the question was asked. `user` is a
+    # pseudonym. `error`: why there is no answer, or why the arm's was given by another.
+    # `history` NULL: a conversation too long to keep.
+    "ALTER TABLE answers ADD COLUMN bundle TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN user TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN experiment INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE answers ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN cache TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN unsupported TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE answers ADD COLUMN degraded TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE answers ADD COLUMN error TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN groups TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN k INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE answers ADD COLUMN filter TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE answers ADD COLUMN more_collections TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE answers ADD COLUMN history TEXT DEFAULT '[]'",
+    "CREATE INDEX answers_by_experiment ON answers (experiment) WHERE experiment > 0",
+    # One row for all that must stay the same while two ways to answer are compared.
+    """CREATE TABLE experiments (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL, share REAL NOT NULL,
+        champion TEXT NOT NULL, challenger TEXT NOT NULL,
+        options TEXT NOT NULL, started_at REAL NOT NULL, opened_at REAL NOT NULL,
+        UNIQUE (name, share, champion, challenger)
+    ) STRICT""",
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
-    migrations=(_VERSION_1, _VERSION_2),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3),
     rebuild="steelyard ingest PATH...",
 )
 

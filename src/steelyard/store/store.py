@@ -7,6 +7,7 @@ from steelyard.store.access import Access
 from steelyard.store.answers import Answers
 from steelyard.store.check import check
 from steelyard.store.embeddings import Embeddings
+from steelyard.store.experiments import Experiments
 from steelyard.store.feed import KEPT_CHANGES, Feed
 from steelyard.store.keys import Keys
 from steelyard.store.reading import Reading
@@ -81,8 +82,15 @@ class Store:
 
         answers = Answers(database)
         self.log_answer = answers.log_answer
+        self.log_failure = answers.log_failure
         self.add_feedback = answers.add_feedback
         self.recent_answers = answers.recent_answers
+
+        experiments = Experiments(database)
+        self.open_experiment = experiments.open_experiment
+        self.experiments = experiments.experiments
+        self.exposures = experiments.exposures
+        self.num_unassigned = experiments.num_unassigned
 
     @classmethod
     def open(
