@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from steelyard.core.ranking import Allowed, Principal, Query, Ranking
 from steelyard.index import IndexOptions, Shadows
 from steelyard.retrieve import RetrieveOptions
-from steelyard.retrieve.fuse import fuse_rrf
+from steelyard.retrieve.fuse import fuse_convex
 from steelyard.store import OPERATOR, Store
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 POOL = RetrieveOptions().pool
-WEIGHTS = [1.0, RetrieveOptions().lexical_weight]
+SHARE = RetrieveOptions().dense_share
 EDITS = 20
 EDITED = 10**9  # number of the first edited document
 EVERYONE = Principal("everyone", frozenset({"public", "staff"}))
@@ -142,7 +142,7 @@ def _latencies(home: Home, asked: list[Query], vectors_QD: NDArray[np.float32]) 
             view.dense(vectors_QD[i], k=POOL, allowed=everything),
             view.lexical(asked[i].text, k=POOL, allowed=everything),
         ]
-        fused = fuse_rrf(legs, weights=WEIGHTS)
+        fused = fuse_convex(legs, weights=[SHARE, 1 - SHARE])
         return home.store.fetch(fused.chunk_ids[:K], query=asked[i])
 
     return {

@@ -159,7 +159,7 @@ def test_without_time_for_the_dense_leg_the_lexical_one_answers_alone(pool) -> N
 
 
 def test_collections_are_searched_at_once_and_merged_by_score(pool) -> None:
-    both = threading.Barrier(4, timeout=20)  # passed only if all four legs run side by side
+    both = threading.Barrier(4, timeout=60)  # passed only if all four legs run side by side
 
     def leg(*ids: int):
         def run() -> tuple[int, ...]:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from steelyard.app import RECIPE_GROUPS, App, open_app
 from steelyard.arms.filling import fill
@@ -15,10 +14,13 @@ from steelyard.arms.parts import parts_of
 from steelyard.arms.served import Asking, ServedArm
 from steelyard.arms.specs import BUILT_IN, ArmSpec
 from steelyard.bundle import Bundle
-from steelyard.core.documents import DEFAULT_COLLECTION, DocumentRow
+from steelyard.core.documents import DEFAULT_COLLECTION
 from steelyard.core.errors import InputError, SetupError
-from steelyard.core.evaluation import Question, QuestionSet
+from steelyard.core.evaluation import QuestionSet
 from steelyard.core.ranking import PUBLIC, Principal
+from steelyard.datasets import bind
+from steelyard.flows.questions import read_documents
+from steelyard.infra.concurrent import compute
 from steelyard.infra.files import write_atomic
 from steelyard.settings import load_settings
 
@@ -77,7 +79,7 @@ class Laboratory:
                 bundle = app.variant({k: v for k, v in options.items() if not _of_recipe(k)})
                 bundles.append(bundle)
                 arms.append(self._arm(fitted, app, bundle, documents))
-            asked = questions if questions.documents else self._located(questions)
+            asked = questions if questions.documents else await self._bound(questions)
             yield Opened(asked, tuple(arms), tuple(dict.fromkeys(self._notes)))
         finally:
             for bundle in bundles:
@@ -168,29 +170,11 @@ class Laboratory:
         app.index.refresh()
         self._notes += told["notes"]
 
-    def _located(self, questions: QuestionSet) -> QuestionSet:
-        """Return the questions with the ids of a live home's documents for the names in them."""
-        rows = [row for app in self._apps.values() for row in _rows(app, self.collection)]
-        names = {
-            name
-            for question in questions.questions
-            for name in (*question.relevant, *(span.document_id for span in question.spans))
-        }
-        found = located(names, rows)
-        missing = sorted(names - set(found))
-        if missing and not found:
-            raise InputError(
-                f"none of the {len(names)} documents that the questions name is in the home, as "
-                f"{missing[0]!r}; ingest them first, or name the right --home"
-            )
-        if missing:
-            self._notes.append(
-                f"{len(missing)} of {len(names)} documents that the questions name are not in the "
-                f"home, as {missing[0]!r}: nobody can find them"
-            )
-        return replace(
-            questions, questions=tuple(_renamed(one, found) for one in questions.questions)
-        )
+    async def _bound(self, questions: QuestionSet) -> QuestionSet:
+        """Return the questions with a live home's documents for the names in them."""
+        app = next(iter(self._apps.values()))
+        documents = await compute(app.workers.query, read_documents, app.store, self.collection)
+        return bind(questions, documents)
 
 
 def _home_of(spec: ArmSpec) -> Path:
@@ -198,21 +182,6 @@ def _home_of(spec: ArmSpec) -> Path:
     if not path.is_dir():
         raise InputError(f"arm {spec.name!r}: there is no home {str(path)!r}; ingest first")
     return path
-
-
-def located(names: set[str], rows: Sequence[DocumentRow]) -> dict[str, str]:
-    """Return the document id for each name that is an id, a URI, or the end of one URI."""
-    ids = {row.id for row in rows}
-    paths = [(f"/{unquote(row.uri)}", row.id) for row in rows]
-    found: dict[str, str] = {}
-    for name in names:
-        if name in ids:
-            found[name] = name
-            continue
-        matches = {identity for path, identity in paths if path.endswith(f"/{name.lstrip('/')}")}
-        if len(matches) == 1:
-            found[name] = matches.pop()
-    return found
 
 
 def documents_id(questions: QuestionSet) -> str:
@@ -235,28 +204,6 @@ def code_identity() -> str:
     for file in files:
         whole.update(file.read_bytes())
     return whole.hexdigest()
-
-
-def _renamed(question: Question, found: Mapping[str, str]) -> Question:
-    return replace(
-        question,
-        relevant={found.get(name, name): grade for name, grade in question.relevant.items()},
-        spans=tuple(
-            replace(span, document_id=found.get(span.document_id, span.document_id))
-            for span in question.spans
-        ),
-    )
-
-
-def _rows(app: App, collection: str) -> list[DocumentRow]:
-    rows: list[DocumentRow] = []
-    after: str | None = None
-    while True:
-        page = app.store.documents(principal=OWNER, collection=collection, after=after, limit=1000)
-        rows += page.rows
-        after = page.next
-        if after is None:
-            return rows
 
 
 def _of_recipe(key: str) -> bool:

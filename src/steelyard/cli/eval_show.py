@@ -11,7 +11,6 @@ from steelyard.core.evaluation import Comparison, Report, Verdict
 from steelyard.evals.report.figures import NONE, shown, with_interval
 from steelyard.evals.report.markdown import LISTED_FAILURES, p_value
 from steelyard.evals.report.verdicts import (
-    arm_verdicts,
     baseline_of,
     detectable,
     verdict_words,
@@ -38,8 +37,8 @@ def show_report(report: Report, *, console: Console = out) -> None:
         console.print("")
         console.print(table)
     console.print("")
-    for verdict in arm_verdicts(report):
-        console.print(escape(verdict.text))
+    for line in _in_short(report):
+        console.print(line)
     if told := detectable(report):
         console.print(f"[dim]{escape(told)}[/]")
     for line in _failures(report):
@@ -79,9 +78,31 @@ def _comparisons(comparisons: Sequence[Comparison]) -> Iterator[Table]:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for one in comparisons:
-            if (one.candidate, one.baseline) == (candidate, baseline):
+            if (one.candidate, one.baseline) == (candidate, baseline) and one.delta.n:
                 table.add_row(*_row(one))
         yield table
+
+
+def _in_short(report: Report) -> Iterator[str]:
+    """Yield what each candidate is better and worse in; the tables say by how much."""
+    for candidate, baseline in dict.fromkeys(
+        (one.candidate, one.baseline) for one in report.comparisons
+    ):
+        found = {
+            verdict: [
+                one.measure
+                for one in report.comparisons
+                if (one.candidate, one.baseline, one.verdict) == (candidate, baseline, verdict)
+            ]
+            for verdict in (Verdict.BETTER, Verdict.WORSE)
+        }
+        told = [
+            f"[{STYLES[verdict]}]{verdict.value} in {escape(', '.join(names))}[/]"
+            for verdict, names in found.items()
+            if names
+        ]
+        what = "; ".join(told) or "no difference shown"
+        yield f"{escape(candidate)} against {escape(baseline)}: {what}"
 
 
 def _row(one: Comparison) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 what a generator is given of it."""
 
 from steelyard.retrieve.context import Context, ContextBuilder, ContextOptions
-from steelyard.retrieve.fuse import fuse_rrf
+from steelyard.retrieve.fuse import fuse_convex, fuse_rrf
 from steelyard.retrieve.questions import QuestionEmbedder
 from steelyard.retrieve.reranking import Reranking
 from steelyard.retrieve.search import RetrieveOptions, Retriever, check_query
@@ -16,5 +16,6 @@ __all__ = [
     "RetrieveOptions",
     "Retriever",
     "check_query",
+    "fuse_convex",
     "fuse_rrf",
 ]

@@ -33,3 +33,31 @@ def fuse_rrf(
             earned[chunk_id] = earned.get(chunk_id, 0.0) + weight / (k + rank)
     best = sorted(earned.items(), key=lambda item: (-item[1], item[0]))
     return Ranking(tuple(map(Hit._make, best)))
+
+
+def fuse_convex(rankings: Sequence[Ranking], *, weights: Sequence[float]) -> Ranking:
+    """Merge rankings by their scores, each stretched to [0, 1] over its own hits.
+
+    A ranking's best hit earns its weight, its last one nothing, and what it lacks nothing either;
+    earnings add up. A ranking whose scores are all equal gives each the whole weight.
+
+    Raises:
+        InputError: no ranking was given, or the weights do not match.
+
+    Source: Bruch, Gai & Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023.
+    """
+    if not rankings:
+        raise InputError("fuse_convex needs at least one ranking, got none")
+    if len(weights) != len(rankings):
+        raise InputError(f"fuse_convex got {len(weights)} weights for {len(rankings)} rankings")
+    earned: dict[int, float] = {}
+    for ranking, weight in zip(rankings, weights, strict=True):
+        if not ranking.hits:
+            continue
+        best, last = ranking.hits[0].score, ranking.hits[-1].score
+        scale = weight / (best - last) if best > last else 0.0
+        for chunk_id, score in ranking.hits:
+            share = (score - last) * scale if scale else weight
+            earned[chunk_id] = earned.get(chunk_id, 0.0) + share
+    order = sorted(earned.items(), key=lambda item: (-item[1], item[0]))
+    return Ranking(tuple(map(Hit._make, order)))

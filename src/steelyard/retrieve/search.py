@@ -11,7 +11,7 @@ from steelyard.core.errors import InputError, SetupError, UpstreamError
 from steelyard.core.protocols import Index
 from steelyard.core.ranking import FoundChunk, Query, Ranking, SearchResult
 from steelyard.infra.concurrent import compute
-from steelyard.retrieve.fuse import fuse_rrf
+from steelyard.retrieve.fuse import fuse_convex, fuse_rrf
 from steelyard.retrieve.legs import DENSE, KINDS, LEXICAL, ChunkReader, Legs
 from steelyard.retrieve.questions import QuestionEmbedder
 from steelyard.retrieve.reranking import Reranking
@@ -20,6 +20,7 @@ MAX_QUERY_CHARS = 32_000
 MAX_K = 200
 MAX_COLLECTIONS = 32
 LEGS = {"hybrid": KINDS, "dense": (DENSE,), "lexical": (LEXICAL,), "none": ()}
+FUSIONS: dict[str, Callable[..., Ranking]] = {"scores": fuse_convex, "ranks": fuse_rrf}
 LEGS_SHARE = 0.7  # of what is left of the deadline; the rest is for fetching and reranking
 _RESERVE_S = 0.004  # kept back from reranking, to end in time
 _LEARNING = 0.1  # of the moving mean that says how long the dense leg takes
@@ -27,13 +28,16 @@ _LEARNING = 0.1  # of the moving mean that says how long the dense leg takes
 
 @dataclass(frozen=True, slots=True)
 class RetrieveOptions:
-    """`pool` hits are taken from each leg before fusion, and the lexical leg's ranks count
-    `lexical_weight` times (docs/why/retrieval.md); a leg slower than `leg_budget_s` is left out
-    and named in `degraded`. `legs` is hybrid (both), dense, lexical, or none: a language model
-    then answers from what it knows."""
+    """`pool` hits are taken from each leg, and merged by their scores or by their ranks
+    (`fusion`), of which the dense leg's count `dense_share` of 1: docs/why/retrieval.md.
+
+    A leg slower than `leg_budget_s` is left out and named in `degraded`. `legs` is hybrid (both),
+    dense, lexical, or none: a language model then answers from what it knows.
+    """
 
     pool: int = 50
-    lexical_weight: float = 1.5
+    fusion: str = "scores"
+    dense_share: float = 0.5
     leg_budget_s: float = 2.0
     legs: str = "hybrid"
 
@@ -41,6 +45,10 @@ class RetrieveOptions:
         """Raise SetupError for an unknown choice."""
         if self.legs not in LEGS:
             raise SetupError(f"retrieve.legs is {self.legs!r}; set it to {', '.join(LEGS)}")
+        if self.fusion not in FUSIONS:
+            raise SetupError(f"retrieve.fusion is {self.fusion!r}; set it to {', '.join(FUSIONS)}")
+        if not 0 <= self.dense_share <= 1:
+            raise SetupError(f"retrieve.dense_share is {self.dense_share}; set it from 0 to 1")
 
 
 class Retriever:
@@ -111,7 +119,7 @@ class Retriever:
             raise _no_leg(deadline)
         self._learn(timings)
         fuse_started = perf_counter()
-        fused = fuse_rrf(list(legs.rankings.values()), weights=self._weights(legs.rankings))
+        fused = self._fused(legs.rankings)
         timings["fuse"] = _ms(fuse_started)
         found = await compute(self._pool, self._fetch, fused, query, wanted, timings)
         timings["total"] = _ms(started)
@@ -139,8 +147,11 @@ class Retriever:
         else:  # so that a leg that was slow once is tried again
             self._dense_s *= 1 - _LEARNING
 
-    def _weights(self, rankings: Mapping[str, Ranking]) -> list[float]:
-        return [self._options.lexical_weight if leg == LEXICAL else 1.0 for leg in rankings]
+    def _fused(self, rankings: Mapping[str, Ranking]) -> Ranking:
+        share = self._options.dense_share
+        fuse = FUSIONS[self._options.fusion]
+        weights = [1 - share if leg == LEXICAL else share for leg in rankings]
+        return fuse(list(rankings.values()), weights=weights)
 
     def _fetch(
         self, fused: Ranking, query: Query, wanted: int, timings: dict[str, float]
