@@ -78,7 +78,7 @@ def _comparisons(comparisons: Sequence[Comparison]) -> Iterator[Table]:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for one in comparisons:
-            if (one.candidate, one.baseline) == (candidate, baseline) and one.delta.n:
+            if (one.candidate, one.baseline) == (candidate, baseline):
                 table.add_row(*_row(one))
         yield table
 
