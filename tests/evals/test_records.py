@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from steelyard.core.errors import NotFound, SetupError
-from steelyard.core.evaluation import ArmFigures, Interval, Outcome, Question, Ranked, Report
+from steelyard.core.evaluation import (
+    ArmFigures,
+    Interval,
+    Outcome,
+    Question,
+    Ranked,
+    Report,
+    SetDocument,
+)
 from steelyard.evals.records import Records
 
 
@@ -74,6 +82,13 @@ def test_questions_and_outcomes_of_a_run_are_there_for_the_drill_down(records):
     assert records.outcomes("run", question_ids=["q2"]) == {"rag": [FAILED]}
     with pytest.raises(NotFound, match="no question 'q3'"):
         records.outcomes("run", question_ids=["q3"])
+
+
+def test_documents_that_a_report_shows_are_kept_with_the_run(records):
+    numbers = records.keep([(b"one", FOUND), (b"two", FAILED)])
+    shown = (SetDocument("d1", "Leave", "Everyone gets 28 days."),)
+    records.save(report("run"), QUESTIONS, {"rag": numbers}, documents=shown)
+    assert records.questions("run").documents == shown
 
 
 def test_a_forgotten_run_takes_only_what_no_other_has(records):

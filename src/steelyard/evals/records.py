@@ -11,12 +11,20 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from steelyard.core.errors import InputError, NotFound
-from steelyard.core.evaluation import Outcome, Question, QuestionSet, Report, Verdict
+from steelyard.core.evaluation import (
+    Outcome,
+    Question,
+    QuestionSet,
+    Report,
+    SetDocument,
+    Verdict,
+)
 from steelyard.evals.report import report_from_json, report_json, weighed
 from steelyard.infra.sqlite import Database, Layout
 
 _OUTCOME = TypeAdapter(Outcome)
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
+_DOCUMENTS = TypeAdapter(tuple[SetDocument, ...])
 _LEVEL = 1  # of compression: a third of the time of the usual, a tenth more bytes
 
 LAYOUT = Layout(
@@ -40,6 +48,8 @@ LAYOUT = Layout(
             ) STRICT, WITHOUT ROWID""",
             "CREATE TABLE replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) STRICT",
         ),
+        # Titles and beginnings of the documents that a run's report shows; NULL: of an older run.
+        ("ALTER TABLE runs ADD COLUMN documents BLOB",),
     ),
     rebuild="steelyard eval run ...",
 )
@@ -112,19 +122,23 @@ class Records:
         report: Report,
         questions: Sequence[Question],
         numbers: Mapping[str, Sequence[int]],
+        *,
+        documents: Sequence[SetDocument] = (),
     ) -> None:
-        """Keep a run. `numbers[arm]` are those of its outcomes, in the order of `questions`."""
+        """Keep a run. `numbers[arm]` are those of its outcomes, in the order of `questions`;
+        `documents` are those that its report shows."""
         body = json.dumps(report_json(report), allow_nan=False).encode()
         with self._database.writing() as connection:
             run = connection.execute(
-                "INSERT INTO runs (id, created_at, summary, report, questions) "
-                "VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO runs (id, created_at, summary, report, questions, documents) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     report.id,
                     report.created_at,
                     json.dumps(_summary(report)),
                     zlib.compress(body, _LEVEL),
                     zlib.compress(_QUESTIONS.dump_json(tuple(questions)), _LEVEL),
+                    zlib.compress(_DOCUMENTS.dump_json(tuple(documents)), _LEVEL),
                 ),
             ).lastrowid
             connection.executemany(
@@ -154,12 +168,14 @@ class Records:
         return report_from_json(json.loads(zlib.decompress(body)), where=f"run {identity}")
 
     def questions(self, run: str) -> QuestionSet:
-        """Return a run's questions, without documents."""
+        """Return a run's questions, with the beginnings of the documents that it found."""
         number, _ = self._number(run)
         report = self.report(run)
         body = self._blob("SELECT questions FROM runs WHERE number = ?", number)
         questions = _QUESTIONS.validate_json(zlib.decompress(body))
-        return QuestionSet(report.set_name, report.set_id, questions)
+        kept = self._blob("SELECT coalesce(documents, x'') FROM runs WHERE number = ?", number)
+        documents = _DOCUMENTS.validate_json(zlib.decompress(kept)) if kept else ()
+        return QuestionSet(report.set_name, report.set_id, questions, documents)
 
     def outcomes(
         self, run: str, *, question_ids: Sequence[str] | None = None

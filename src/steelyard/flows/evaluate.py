@@ -21,6 +21,7 @@ from steelyard.evals.measures import values_of
 from steelyard.evals.measures.judge import Judge
 from steelyard.evals.measures.judged import JudgedMeasure
 from steelyard.evals.records import Kept, Records
+from steelyard.evals.report import shown_documents
 from steelyard.evals.statistics import Weighed, weigh
 from steelyard.infra.concurrent import compute, together
 from steelyard.infra.machine import machine
@@ -122,7 +123,8 @@ async def evaluate(
     numbers = {
         run.arm.name: [run.kept[place].number for place in range(len(run.keys))] for run in runs
     }
-    await compute(workers, records.save, report, asked, numbers)
+    shown = shown_documents(questions, {run.arm.name: run.outcomes() for run in runs})
+    await compute(workers, records.save, report, asked, numbers, documents=shown)
     return report
 
 

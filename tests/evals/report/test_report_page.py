@@ -14,8 +14,8 @@ from made import HOSTILE, made_run
 
 from steelyard.core.chat import Answer, Passage, Span, Usage
 from steelyard.core.errors import InputError
-from steelyard.core.evaluation import GoldSpan, Question
-from steelyard.evals.report import page_policy, report_page, write_page
+from steelyard.core.evaluation import GoldSpan, Question, SetDocument
+from steelyard.evals.report import page_policy, report_page, shown_documents, write_page
 from steelyard.evals.report.chain import chain, steps
 from steelyard.evals.report.pieces import answer_pieces, gold_places, utf16
 from steelyard.evals.report.tracks import Scale
@@ -69,6 +69,20 @@ def test_documents_that_the_set_does_not_hold_are_named_by_what_answers_cite():
     assert titles
     for row in rows:
         assert row["title"] == titles.get(row["document"], row["title"])
+
+
+def test_of_a_set_only_what_was_found_is_kept_and_only_its_beginning():
+    made = made_run(40, answers=False, arms=("bm25", "dense"))
+    long = dataclasses.replace(made.questions.documents[0], text="word " * 5000)
+    never = SetDocument("never-found", "t", "x")
+    documents = (long, *made.questions.documents[1:], never)
+    whole = dataclasses.replace(made.questions, documents=documents)
+    shown = shown_documents(whole, made.outcomes)
+    assert never not in shown
+    assert len(shown[0].text) == 480
+    bare = dataclasses.replace(whole, documents=shown)
+    pages = ["".join(report_page(made.report, one, made.outcomes)) for one in (whole, bare)]
+    assert _blocks(pages[0]) == _blocks(pages[1])
 
 
 def test_nothing_is_loaded_and_only_our_own_script_may_run():

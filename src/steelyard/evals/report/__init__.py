@@ -1,6 +1,6 @@
 """Reports: as JSON, Markdown, words, and one HTML file that holds everything."""
 
-from steelyard.evals.report.blocks import item_json
+from steelyard.evals.report.blocks import item_json, shown_documents
 from steelyard.evals.report.markdown import report_markdown
 from steelyard.evals.report.page import page_digest, page_policy, report_page, write_page
 from steelyard.evals.report.pairs import Side, item_rows
@@ -22,6 +22,7 @@ __all__ = [
     "report_json",
     "report_markdown",
     "report_page",
+    "shown_documents",
     "summary_json",
     "weighed",
     "write_page",

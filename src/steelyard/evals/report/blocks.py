@@ -10,11 +10,20 @@ import gzip
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from steelyard.core.chat import Passage
 from steelyard.core.errors import NotFound
-from steelyard.core.evaluation import ArmFigures, Better, Outcome, Question, QuestionSet, Report
+from steelyard.core.evaluation import (
+    ArmFigures,
+    Better,
+    Outcome,
+    Question,
+    QuestionSet,
+    Report,
+    SetDocument,
+)
 from steelyard.evals.report.figures import better_of, is_quality, unit_of
 from steelyard.evals.report.pieces import answer_pieces, gold_places, quote_places
 from steelyard.evals.report.verdicts import baseline_of
@@ -99,6 +108,31 @@ def data_blocks(report: Report, questions: QuestionSet, outcomes: Outcomes) -> I
     yield from shelf.last_block()
 
 
+def shown_documents(questions: QuestionSet, outcomes: Outcomes) -> tuple[SetDocument, ...]:
+    """Return the set's documents that a report shows, cut to what it shows of them."""
+    relevant = {question.id: question.relevant for question in questions.questions}
+    wanted = {
+        outcome.ranking[place].document_id
+        for found in outcomes.values()
+        for outcome in found
+        for place in _shown_places(outcome, relevant.get(outcome.question_id, {}))
+    }
+    return tuple(
+        replace(document, text=document.text[: 2 * EXCERPT_LENGTH])
+        for document in questions.documents
+        if document.id in wanted
+    )
+
+
+def _shown_places(outcome: Outcome, relevant: Mapping[str, int]) -> list[int]:
+    """Return which places of a ranking are shown: its beginning, and judged documents below it."""
+    return [
+        place
+        for place, ranked in enumerate(outcome.ranking)
+        if place < RANKED or ranked.document_id in relevant
+    ]
+
+
 def item_json(
     report: Report, questions: QuestionSet, question_id: str, outcomes: Outcomes
 ) -> dict[str, Any]:
@@ -148,9 +182,8 @@ def outcome_json(
         "degraded": list(outcome.degraded),
         "timings": {stage: _finite(ms) for stage, ms in outcome.timings_ms.items()},
         "ranked": [
-            [shelf.document(ranked.document_id), rank]
-            for rank, ranked in enumerate(outcome.ranking, start=1)
-            if rank <= RANKED or ranked.document_id in question.relevant
+            [shelf.document(outcome.ranking[place].document_id), place + 1]
+            for place in _shown_places(outcome, question.relevant)
         ],
     }
     answer = outcome.answer
