@@ -99,6 +99,8 @@ def test_a_question_opens_with_every_arm_and_goes_on_in_ask(open_lab):
     expect(opened.locator(".item-question")).to_contain_text(HOSTILE)
     assert page.locator("img").count() == 0
     expect(opened.locator(".unsupported").first).to_contain_text("moon is made of cheese")
+    whole = opened.get_by_role("link", name="Open in the report").get_attribute("href")
+    assert whole == f"/v1/evals/{RUN}/report#q=q-00001"
     opened.get_by_role("link", name="Open in Ask").click()
     box = page.get_by_role("textbox", name="Question")
     expect(box).to_have_value(lab.made.questions.questions[1].text)

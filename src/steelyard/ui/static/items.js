@@ -1,6 +1,7 @@
 // The questions of a run, worst losses first, and what each arm did with one of them.
 
-import { getItem, listItems } from "./api.js";
+import { getItem, listItems, reportAddress } from "./api.js";
+import { hasKey } from "./auth.js";
 import { el, fill } from "./dom.js";
 
 const PAGE = 50;
@@ -96,7 +97,7 @@ function asked(run, item) {
     el("p", { class: "item-question" }, item.text),
     gold.length ? el("p", { class: "small" }, el("b", {}, "Gold: "), gold.join(" / ")) : null,
     item.answerable === false ? el("p", { class: "small" }, "Not answerable from the documents.") : null,
-    el("p", { class: "row small" }, el("a", { href: `#/ask?q=${encodeURIComponent(item.text)}` }, "Open in Ask"), el("a", { href: `#/lab?run=${encodeURIComponent(run.id)}&q=${encodeURIComponent(item.id)}` }, "Link"), el("span", { class: "muted" }, item.id)));
+    el("p", { class: "row small" }, el("a", { href: `#/ask?q=${encodeURIComponent(item.text)}` }, "Open in Ask"), hasKey() ? null : el("a", { href: `${reportAddress(run.id)}#q=${encodeURIComponent(item.id)}`, target: "_blank", rel: "noopener" }, "Open in the report"), el("a", { href: `#/lab?run=${encodeURIComponent(run.id)}&q=${encodeURIComponent(item.id)}` }, "Link"), el("span", { class: "muted" }, item.id)));
 }
 
 function armCard(run, item, arm) {
