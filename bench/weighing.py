@@ -35,7 +35,7 @@ from simulated import MEASURES, SCENARIOS, Experiment, Named, Scenario, experime
 from weighing_plot import write_plot
 
 from steelyard.core.evaluation import Comparison, Interval, Verdict
-from steelyard.evals.statistics import confidence_sequence, holm, interval, weigh
+from steelyard.evals.statistics import holm, interval, shown_after, weigh
 from steelyard.evals.statistics.student import NORMAL, student_quantile
 
 NUM_CANDIDATES = 4
@@ -183,8 +183,8 @@ def peeking(experiments: int) -> dict[str, Any]:
         for _ in range(experiments):
             treated_U = rng.random(PEEKING_USERS) < share
             values_U = (rng.random(PEEKING_USERS) < level) * 1.0
-            live = confidence_sequence(values_U, treated_U, share=share)
-            tally.add("always valid", live.shown_after is not None)
+            alarm = shown_after(values_U, treated_U, share=share)
+            tally.add("always valid", alarm is not None)
             tally.add("z-test at each look", bool(z_alarm(values_U, treated_U)))
         found[name] = tally.percent()
     return found

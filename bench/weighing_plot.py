@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 760, 270, 40, 44, 26, 40
+WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 760, 270, 40, 8, 26, 32
 OURS, NAIVE = "#1f6feb", "#b35900"
 STYLE = """:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;
 margin:2rem auto;padding:0 1rem}svg{width:100%;height:auto}
@@ -131,7 +131,7 @@ def _real(found: Mapping[str, Any]) -> list[Chart]:
                 _covered(name, {k: v for k, v in one.items() if not k.startswith("false")})
                 for name, one in measures.items()
             ],
-            (60, 100),
+            (0, 100),
             (93, 97),
         ),
         Chart(

@@ -8,6 +8,7 @@ from steelyard.evals.statistics.live import (
     by_user,
     confidence_sequence,
     ratio_mismatch,
+    shown_after,
 )
 from steelyard.evals.statistics.power import DEFAULT_SPREAD, Plan, Spread, plan, spread
 from steelyard.evals.statistics.significance import holm
@@ -32,6 +33,7 @@ __all__ = [
     "non_inferior",
     "plan",
     "ratio_mismatch",
+    "shown_after",
     "spread",
     "weigh",
 ]
