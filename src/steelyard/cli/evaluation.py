@@ -159,7 +159,8 @@ def run(
     )
     with Records(records_path(where)) as records:
         if json_file != "-":
-            show_plan(planned(records, questions, asked, options))
+            num_candidates = len(specs) - 1
+            show_plan(planned(records, questions, asked, options, num_candidates=num_candidates))
         options = replace(options, judge=_judge(judge_url, judge_model, asked, records))
         report = _run(laboratory, questions, specs, asked, records, options)
         write_report(records, report, json_file, html_file, markdown_file)

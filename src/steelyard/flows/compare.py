@@ -87,8 +87,10 @@ def planned(
     questions: QuestionSet,
     measures: Sequence[Measure],
     options: EvaluateOptions,
+    *,
+    num_candidates: int = 1,
 ) -> list[Planned]:
-    """Return what a run of these questions can show, before it runs.
+    """Return what a run of these questions can show of that many candidates, before it runs.
 
     The spread of paired differences is that of the newest run of the same set, where two of its
     arms were measured so; else a stated default.
@@ -96,6 +98,7 @@ def planned(
     labels = clusters(questions, options.cluster_by)
     num_clusters = len(set(labels.tolist()))
     earlier = _newest(records, questions.id)
+    num_comparisons = max(1, num_candidates * sum(1 for one in measures if one.quality))
     rows: list[Planned] = []
     for measure in measures:
         effect = options.min_effects.get(measure.name)
@@ -105,7 +108,14 @@ def planned(
         used, source = known or DEFAULT_SPREAD, f"run {earlier.id}" if known and earlier else ""
         if used.sd == 0:
             continue
-        found = plan(len(labels), num_clusters, min_effect=effect, sd=used.sd, icc=used.icc)
+        found = plan(
+            len(labels),
+            num_clusters,
+            min_effect=effect,
+            sd=used.sd,
+            icc=used.icc,
+            num_comparisons=num_comparisons,
+        )
         rows.append(Planned(measure.name, effect, found, source or "a default spread"))
     return rows
 
