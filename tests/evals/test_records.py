@@ -117,3 +117,20 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path):
     (tmp_path / "records.db").write_text("not a database, but long enough to look like one" * 20)
     with pytest.raises(SetupError, match=r"records\.db"):
         Records(tmp_path / "records.db")
+
+
+def test_what_an_interrupted_run_left_outlives_another_runs_end(records):
+    [kept] = records.keep([(b"waiting", FOUND)])
+    saved(records, "a")
+    records.delete("a")
+    assert records.known([b"waiting"])[b"waiting"].number == kept
+
+
+def test_a_forgotten_runs_page_goes_with_it(records, tmp_path):
+    saved(records, "a")
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for name in ("a-1234.html", "b-1234.html"):
+        (pages / name).write_text("page")
+    records.delete("a")
+    assert [page.name for page in pages.iterdir()] == ["b-1234.html"]

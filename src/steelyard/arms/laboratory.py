@@ -16,7 +16,7 @@ from steelyard.arms.specs import BUILT_IN, ArmSpec
 from steelyard.bundle import Bundle
 from steelyard.core.documents import DEFAULT_COLLECTION
 from steelyard.core.errors import InputError, SetupError
-from steelyard.core.evaluation import QuestionSet
+from steelyard.core.evaluation import QuestionSet, SetDocument
 from steelyard.core.ranking import PUBLIC, Principal
 from steelyard.datasets import bind
 from steelyard.flows.questions import read_documents
@@ -37,11 +37,13 @@ _OWN_OF_A_SERVER = ("serve.", "cache.")  # an evaluation shares no port and no c
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Arms that can be run, and the questions with documents named as the homes name them."""
+    """Arms that can be run, and the questions with documents named as the homes name them;
+    `documents` are a live home's."""
 
     questions: QuestionSet
     arms: tuple[ServedArm, ...]
     notes: tuple[str, ...] = ()
+    documents: tuple[SetDocument, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,8 +81,10 @@ class Laboratory:
                 bundle = app.variant({k: v for k, v in options.items() if not _of_recipe(k)})
                 bundles.append(bundle)
                 arms.append(self._arm(fitted, app, bundle, documents))
-            asked = questions if questions.documents else await self._bound(questions)
-            yield Opened(asked, tuple(arms), tuple(dict.fromkeys(self._notes)))
+            live: tuple[SetDocument, ...] = ()
+            if not questions.documents:
+                questions, live = await self._bound(questions)
+            yield Opened(questions, tuple(arms), tuple(dict.fromkeys(self._notes)), live)
         finally:
             for bundle in bundles:
                 await bundle.aclose()
@@ -170,11 +174,12 @@ class Laboratory:
         app.index.refresh()
         self._notes += told["notes"]
 
-    async def _bound(self, questions: QuestionSet) -> QuestionSet:
-        """Return the questions with a live home's documents for the names in them."""
+    async def _bound(self, questions: QuestionSet) -> tuple[QuestionSet, tuple[SetDocument, ...]]:
+        """Return the questions with a live home's documents for the names in them, and those."""
         app = next(iter(self._apps.values()))
-        documents = await compute(app.workers.query, read_documents, app.store, self.collection)
-        return bind(questions, documents)
+        found = await compute(app.workers.query, read_documents, app.store, self.collection)
+        documents = tuple(SetDocument(one.id, one.title, one.text) for one in found)
+        return bind(questions, found), documents
 
 
 def _home_of(spec: ArmSpec) -> Path:

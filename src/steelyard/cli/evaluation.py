@@ -186,7 +186,7 @@ def _run(
                     measures,
                     records=records,
                     workers=workers.query,
-                    options=replace(options, notes=opened.notes),
+                    options=replace(options, notes=opened.notes, documents=opened.documents),
                     on_progress=progress.on_progress,
                 )
         finally:

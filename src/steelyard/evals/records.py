@@ -83,6 +83,7 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._database = Database(path, layout=LAYOUT)
 
     def known(self, keys: Sequence[bytes]) -> dict[bytes, Kept]:
@@ -204,15 +205,18 @@ class Records:
         return found
 
     def delete(self, run: str) -> None:
-        """Forget a run, and outcomes that no other run has."""
-        number, _ = self._number(run)
+        """Forget a run, its page, and those of its outcomes that no other run has."""
+        number, identity = self._number(run)
         with self._database.writing() as connection:
+            connection.execute(
+                "DELETE FROM outcomes WHERE id IN (SELECT outcome FROM run_outcomes WHERE run = ?) "
+                "AND id NOT IN (SELECT outcome FROM run_outcomes WHERE run <> ?)",
+                (number, number),
+            )
             connection.execute("DELETE FROM run_outcomes WHERE run = ?", (number,))
             connection.execute("DELETE FROM runs WHERE number = ?", (number,))
-            connection.execute(
-                "DELETE FROM outcomes WHERE NOT EXISTS "
-                "(SELECT 1 FROM run_outcomes WHERE outcome = outcomes.id)"
-            )
+        for page in pages_of(self._path).glob(f"{identity}-*.html"):
+            page.unlink(missing_ok=True)
 
     def replies(self) -> "Replies":
         """Return what judges said, by the hash of all that they were asked."""
@@ -331,6 +335,11 @@ def _run_row(identity: str, created_at: str, summary: str) -> RunRow:
 def records_path(home: Path) -> Path:
     """Return where a home keeps its runs."""
     return home / "evals" / "records.db"
+
+
+def pages_of(records: Path) -> Path:
+    """Return the folder of the HTML reports that a server has written."""
+    return records.parent / "pages"
 
 
 def check_same_set(one: Report, other: Report) -> None:

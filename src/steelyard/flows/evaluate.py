@@ -13,6 +13,7 @@ from steelyard.core.evaluation import (
     Question,
     QuestionSet,
     Report,
+    SetDocument,
     Values,
 )
 from steelyard.core.protocols import Arm, Measure
@@ -44,7 +45,8 @@ class Progress:
 class EvaluateOptions:
     """`baseline` names the arm that the others are compared with. `min_effects` are the
     smallest differences that matter, by measure; `concurrency` questions are asked at once.
-    `judge` gives the values of judged measures; `notes` go into the report."""
+    `judge` gives the values of judged measures; `notes` go into the report, and `documents` give
+    it the names of a live home's."""
 
     baseline: str
     min_effects: Mapping[str, float] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class EvaluateOptions:
     resamples: int = 10_000
     judge: Judge | None = None
     notes: tuple[str, ...] = ()
+    documents: tuple[SetDocument, ...] = ()
 
 
 @dataclass(slots=True)
@@ -123,7 +126,8 @@ async def evaluate(
     numbers = {
         run.arm.name: [run.kept[place].number for place in range(len(run.keys))] for run in runs
     }
-    shown = shown_documents(questions, {run.arm.name: run.outcomes() for run in runs})
+    named = replace(questions, documents=questions.documents or options.documents)
+    shown = shown_documents(named, {run.arm.name: run.outcomes() for run in runs})
     await compute(workers, records.save, report, asked, numbers, documents=shown)
     return report
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from steelyard.core.errors import NotFound
 from steelyard.core.evaluation import QuestionSet, Report
-from steelyard.evals.records import Records, RunRow, records_path
+from steelyard.evals.records import Records, RunRow, pages_of, records_path
 from steelyard.evals.report import (
     Side,
     baseline_of,
@@ -100,7 +100,7 @@ class Runs:
             NotFound: there is no such run.
         """
         report = self._report(run)
-        folder = self._path.parent / "pages"
+        folder = pages_of(self._path)
         folder.mkdir(exist_ok=True)
         path = folder / f"{report.id}-{page_digest()}.html"
         if not path.exists():
