@@ -239,3 +239,61 @@ def test_the_text_of_the_document_is_what_both_sides_quote(split):
     assert "31 days" in LEAVE
     for side in (CHAMPION, CHALLENGER):
         assert "31 days" in query(split, user_on(side))["answer"]
+
+
+def test_operators_see_how_the_comparison_stands(split):
+    for number in range(3):
+        query(split, user_on(CHALLENGER, number=number))
+        query(split, user_on(CHAMPION, number=number))
+    logged(split)
+    told = split.get("/v1/ab").json()
+    assert (told["experiment"], told["share"], told["running"]) == ("wide", 0.5, True)
+    assert [side["users"] for side in told["sides"]] == [3, 3]
+    assert [side["bundle"] for side in told["sides"]] == [
+        experiment(split).champion, experiment(split).challenger,
+    ]  # fmt: skip
+    assert {one["verdict"] for one in told["differences"]} == {"underpowered"}
+    assert told["promote"] == '[retrieve]\nlegs = "lexical"'
+    assert split.get("/v1/ab", params={"name": "other"}).status_code == 404
+
+
+def test_without_a_comparison_operators_are_told_how_to_begin_one(client):
+    told = client.get("/v1/ab").json()
+    assert told["experiment"] is None
+    assert "serve.challenger" in told["reason"]
+
+
+def test_who_is_no_operator_sees_nothing_of_it(open_client, file):
+    secrets: list[str] = []
+
+    def with_key(app: App) -> None:
+        secrets.append(app.store.add_key("reader", ("public",)))
+
+    client = open_client(prepare=with_key, serve__challenger=str(file))
+    assert client.get("/v1/ab").status_code == 401
+    headers = {"Authorization": f"Bearer {secrets[0]}"}
+    assert client.get("/v1/ab", headers=headers).status_code == 403
+
+
+def test_a_rating_may_overtake_the_log(client, monkeypatch):
+    """An answer is given before it is written down; a quick client rates it in between."""
+    put(client)
+    store = app_of(client).store
+    held: list[tuple[tuple, dict]] = []
+    write = store.log_answer
+    monkeypatch.setattr(store, "log_answer", lambda *a, **k: held.append((a, k)))
+    given = query(client)
+    rate, tries = store.add_feedback, []
+
+    def late(*args: object, **options: object) -> None:
+        tries.append(args)
+        if len(tries) == 2:
+            ((a, k),) = held
+            write(*a, **k)
+        rate(*args, **options)
+
+    monkeypatch.setattr(store, "add_feedback", late)
+    rating = {"answer_id": given["id"], "rating": "up"}
+    assert client.post("/v1/feedback", json=rating).status_code == 200
+    assert len(tries) == 2
+    assert store.recent_answers()[0].rating == "up"

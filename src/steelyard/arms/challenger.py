@@ -1,5 +1,6 @@
 """A live comparison's challenger: read from a file, checked, and opened beside the champion."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,15 @@ async def begun(app: App, challenger: Challenger) -> int:
 def _warm_up(bundle: Bundle) -> None:
     _ = bundle.answering
     _ = bundle.name
+
+
+def promotion(options: Mapping[str, Any]) -> str:
+    """Return the lines of `settings.toml` that make a challenger the champion."""
+    tables: dict[str, list[str]] = {}
+    for key, value in sorted(options.items()):
+        group, name = key.split(".", 1)
+        tables.setdefault(group, []).append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n\n".join(f"[{group}]\n" + "\n".join(lines) for group, lines in tables.items())
 
 
 def _fault(spec: ArmSpec) -> str:

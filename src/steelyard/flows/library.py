@@ -1,11 +1,13 @@
 """The documents of a home: submit, follow to their end, list, read, delete."""
 
+import asyncio
 import hashlib
 import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -28,6 +30,7 @@ from steelyard.store import OPERATOR, DocumentPage, Pending, Store, Submission, 
 log = logging.getLogger(__name__)
 
 MAX_ID_CHARS = 500
+_LOG_WAITS_S = (0.02, 0.1, 0.4)  # an answer is given before it is logged
 SUBMIT_AT_ONCE = 64
 PAGE = 1000
 # A text that is put keeps its own markup if its uri names one; otherwise it is Markdown.
@@ -246,14 +249,16 @@ class Library:
     async def add_feedback(
         self, answer_id: str, *, rating: str, comment: str, principal: Principal
     ) -> None:
-        await compute(
-            self._workers.query,
-            self._store.add_feedback,
-            answer_id,
-            rating,
-            comment=comment,
-            principal=principal,
+        """Note a rating, as `Store.add_feedback` does; one that overtakes the log waits for it."""
+        rate = partial(
+            self._store.add_feedback, answer_id, rating, comment=comment, principal=principal
         )
+        for wait_s in _LOG_WAITS_S:
+            try:
+                return await compute(self._workers.query, rate)
+            except NotFound:
+                await asyncio.sleep(wait_s)
+        return await compute(self._workers.query, rate)
 
     async def _submit(
         self, submissions: Sequence[Submission], principal: Principal, *, urgent: bool = True

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.server import documents, edge, lab, openai_api, operations, questions, rerank
+from steelyard.server import ab, documents, edge, lab, openai_api, operations, questions, rerank
 from steelyard.server.bodies import (
     ChatBody,
     DecisionBody,
@@ -65,6 +65,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/models", openai_api.models),
     Endpoint("GET", "/v1/status", operations.status),
     Endpoint("GET", "/v1/operations", operations.recent, parameters=("window_s",)),
+    Endpoint("GET", "/v1/ab", ab.standing, parameters=("name",)),
     Endpoint("GET", "/v1/evals", lab.runs),
     Endpoint("GET", "/v1/evals/{id}", lab.run),
     Endpoint("GET", "/v1/evals/{id}/comparison", lab.comparison, parameters=PAIR),

@@ -141,6 +141,17 @@ class Answers:
                 (row[0], principal.id, rating, comment, time.time()),
             )
 
+    def log_is_whole_since(self) -> float:
+        """Return since when the log has everything, in Unix seconds."""
+        with self._database.reading() as connection:
+            last = connection.execute("SELECT coalesce(max(key), 0) FROM answers").fetchone()[0]
+            row = connection.execute(
+                "SELECT at FROM answers WHERE key > ? ORDER BY key LIMIT 1",
+                (last - self._max_answers,),
+            ).fetchone()
+        by_number = float(row[0]) if last > self._max_answers else 0.0
+        return max(by_number, time.time() - self._max_age_s)
+
     def recent_answers(
         self,
         *,

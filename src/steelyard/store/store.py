@@ -85,6 +85,7 @@ class Store:
         self.log_failure = answers.log_failure
         self.add_feedback = answers.add_feedback
         self.recent_answers = answers.recent_answers
+        self.log_is_whole_since = answers.log_is_whole_since
 
         experiments = Experiments(database)
         self.open_experiment = experiments.open_experiment

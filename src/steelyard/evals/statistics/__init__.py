@@ -11,6 +11,7 @@ from steelyard.evals.statistics.live import (
     shown_after,
 )
 from steelyard.evals.statistics.power import DEFAULT_SPREAD, Plan, Spread, plan, spread
+from steelyard.evals.statistics.reach import users_for
 from steelyard.evals.statistics.significance import holm
 from steelyard.evals.statistics.weighing import Weighed, weigh
 
@@ -35,5 +36,6 @@ __all__ = [
     "ratio_mismatch",
     "shown_after",
     "spread",
+    "users_for",
     "weigh",
 ]
