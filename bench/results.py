@@ -18,7 +18,8 @@ from machine import OUT, machine
 from sets import data_folder
 
 from steelyard.evals.report import report_from_json
-from steelyard.evals.report.figures import p_value, shown_delta, with_interval
+from steelyard.evals.report.figures import shown_delta, with_interval
+from steelyard.evals.report.markdown import p_value
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
