@@ -58,7 +58,7 @@ class Bundle:
         logs: bool = True,
         beside: "Bundle | None" = None,
     ) -> None:
-        """`logs`: answers go to the home's query log. `beside` is the bundle that stands in for
+        """`logs`: it serves, so answers go to the home's query log. `beside` is the bundle that stands in for
         this one when it fails, and with which it shares one bounded cache (under other keys)."""
         self.settings = settings
         self._home = home
@@ -71,6 +71,13 @@ class Bundle:
         return bundle_name(self.settings, self._home.recipe_name, self.generator.model)
 
     @cached_property
+    def questions(self) -> QuestionEmbedder:
+        """The home's; what is only measured remembers none of another's questions."""
+        if self._logs:
+            return self._home.questions
+        return QuestionEmbedder(self._home.embedder, pool=self._home.workers.query)
+
+    @cached_property
     def retriever(self) -> Retriever:
         home = self._home
 
@@ -78,7 +85,7 @@ class Bundle:
             return home.vanished(chunk.uri)
 
         return Retriever(
-            questions=home.questions,
+            questions=self.questions,
             index=home.index,
             reader=home.store,
             pool=home.workers.query,
@@ -126,7 +133,7 @@ class Bundle:
         return CachedAnswers(
             AnswerCache(options) if self._beside is None else self._beside.cached.cache,
             meaning=Meaning(threshold=options.threshold),
-            questions=home.questions,
+            questions=self.questions,
             pool=home.workers.query,
             retriever=self.retriever,
             last_seq=home.store.last_seq,

@@ -246,3 +246,24 @@ def test_outcomes_of_older_code_are_not_used_again(tmp_path, monkeypatch):
     monkeypatch.setattr("steelyard.arms.laboratory.code_identity", lambda: "changed")
     _, after, _ = outcomes(Laboratory(tmp_path, flags=HASHING), read_arms("lexical"))
     assert keys["lexical"][0] != after["lexical"][0]
+
+
+def test_no_arm_is_quicker_for_what_another_has_asked(tmp_path):
+    async def main():
+        async with Laboratory(tmp_path, flags=HASHING).opened(
+            SET, read_arms("dense", lines=["again=dense"])
+        ) as opened:
+            first, second = opened.arms
+            await first.run(QUESTIONS[0])
+            asked: list[str] = []
+            embed = second._bundle._home.embedder.embed_query
+
+            def counted(text):
+                asked.append(text)
+                return embed(text)
+
+            second._bundle._home.embedder.embed_query = counted
+            await second.run(QUESTIONS[0])
+            return asked
+
+    assert asyncio.run(main()) == [QUESTIONS[0].text]
