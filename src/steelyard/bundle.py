@@ -58,8 +58,9 @@ class Bundle:
         logs: bool = True,
         beside: "Bundle | None" = None,
     ) -> None:
-        """`logs`: it serves, so answers go to the home's query log. `beside` is the bundle that stands in for
-        this one when it fails, and with which it shares one bounded cache (under other keys)."""
+        """`logs`: it serves, so answers go to the home's query log. `beside` is the bundle that
+        stands in for this one when it fails, and with which it shares one bounded cache (under
+        other keys)."""
         self.settings = settings
         self._home = home
         self._logs = logs

@@ -266,3 +266,14 @@ def test_a_reranker_that_fails_leaves_the_fused_order(pool) -> None:
     found = reranked(-1, pool)
     assert [one.chunk.chunk_id for one in found.found] == [1, 2, 3, 4]
     assert found.degraded == ("rerank: no answer from the reranker",)
+
+
+def test_ten_hits_are_the_first_of_fifty(pool) -> None:
+    """What is measured on a long list is what is served on a short one."""
+    corpus = Corpus({"dense:a": tuple(range(1, 51)), "lexical:a": tuple(range(30, 80))})
+    made = retriever(corpus, pool)
+    few, many = (
+        [one.chunk.chunk_id for one in asyncio.run(made.search(asked("a", k=k))).found]
+        for k in (10, 50)
+    )
+    assert few == many[:10]

@@ -111,7 +111,7 @@ class Retriever:
             query,
             view,
             kinds=[kind for kind in kinds if kind not in skipped],
-            depth=max(self._options.pool, 2 * wanted),
+            depth=max(self._options.pool, wanted),
             budget_s=min(self._options.leg_budget_s, deadline.left_s() * LEGS_SHARE),
             timings=timings,
         )
