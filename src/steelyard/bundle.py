@@ -1,7 +1,9 @@
 """One way to answer, live: retrieval, reranker, context, generator and cache over a home."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -65,6 +67,7 @@ class Bundle:
         self._home = home
         self._logs = logs
         self._beside = beside
+        self._writing: set[Future[None]] = set()
 
     @cached_property
     def name(self) -> str:
@@ -192,10 +195,16 @@ class Bundle:
                 log.warning("answer_not_logged reason=%s", error)
 
         if self._logs:
-            self._home.workers.query.submit(written)
+            writing = self._home.workers.query.submit(written)
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)
 
     async def aclose(self) -> None:
-        """Close the models' connections and child processes; safe where none was made."""
+        """Finish the log, and close the models' connections and child processes; safe where none
+        was made."""
+        await asyncio.gather(
+            *map(asyncio.wrap_future, tuple(self._writing)), return_exceptions=True
+        )
         for name in ("generator", "reranker"):
             part: Any = self.__dict__.get(name)
             if aclose := getattr(part, "aclose", None):

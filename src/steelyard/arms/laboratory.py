@@ -14,10 +14,10 @@ from steelyard.arms.parts import parts_of
 from steelyard.arms.served import Asking, ServedArm
 from steelyard.arms.specs import BUILT_IN, ArmSpec
 from steelyard.bundle import Bundle
-from steelyard.core.documents import DEFAULT_COLLECTION
+from steelyard.core.documents import DEFAULT_COLLECTION, Document
 from steelyard.core.errors import InputError, SetupError
 from steelyard.core.evaluation import QuestionSet, SetDocument
-from steelyard.core.ranking import PUBLIC, Principal
+from steelyard.core.ranking import PUBLIC, Principal, Query
 from steelyard.datasets import bind
 from steelyard.flows.questions import read_documents
 from steelyard.infra.concurrent import compute
@@ -50,7 +50,8 @@ class Opened:
 class Laboratory:
     """`home` is the one whose settings hold for every arm, and below which sets are ingested.
 
-    `on_fill(done, total)` is called while a set's documents are being ingested.
+    `on_fill(done, total)` is called while a set's documents are being ingested. `queries` say, by
+    a question's id, how it was asked once: it is asked so again, and has no gold to be bound.
     """
 
     home: Path
@@ -59,6 +60,7 @@ class Laboratory:
     collection: str = DEFAULT_COLLECTION
     deadline_s: float = 10.0
     timeout_s: float = 180.0
+    queries: Mapping[str, Query] = field(default_factory=dict)
     on_fill: Callable[[int, int], None] = lambda done, total: None
     _apps: dict[Path, App] = field(default_factory=dict)
     _notes: list[str] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Laboratory:
             code=code_identity(),
             deadline_s=self.deadline_s,
             timeout_s=self.timeout_s,
+            queries=self.queries,
         )
         if bundle.settings.retrieve.legs != "none" or not spec.answers:
             _ = bundle.retriever  # so that a wrong model is told before the first question
@@ -177,9 +180,14 @@ class Laboratory:
     async def _bound(self, questions: QuestionSet) -> tuple[QuestionSet, tuple[SetDocument, ...]]:
         """Return the questions with a live home's documents for the names in them, and those."""
         app = next(iter(self._apps.values()))
-        found = await compute(app.workers.query, read_documents, app.store, self.collection)
+        collections = {
+            one.collection for query in self.queries.values() for one in query.each_collection()
+        } or {self.collection}
+        found: list[Document] = []
+        for collection in sorted(collections):
+            found += await compute(app.workers.query, read_documents, app.store, collection)
         documents = tuple(SetDocument(one.id, one.title, one.text) for one in found)
-        return bind(questions, found), documents
+        return questions if self.queries else bind(questions, found), documents
 
 
 def _home_of(spec: ArmSpec) -> Path:

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from steelyard.arms.gold import GoldRetriever
-from steelyard.arms.specs import ArmSpec
+from steelyard.arms.specs import ANSWER_K, SEARCH_K, ArmSpec
 from steelyard.bundle import Bundle
 from steelyard.core.chat import Answer
 from steelyard.core.deadline import Deadline
@@ -26,7 +26,8 @@ class Asking:
     """As whom, where and how patiently an arm asks.
 
     `documents` names what is asked of: equal names, equal documents. `deadline_s` is the
-    production deadline of the search, `timeout_s` of everything.
+    production deadline of the search, `timeout_s` of everything. `queries` say for single
+    questions, by id, as whom, where and for how many sources they are asked.
     """
 
     principal: Principal
@@ -35,6 +36,7 @@ class Asking:
     code: str
     deadline_s: float = 10.0
     timeout_s: float = 180.0
+    queries: Mapping[str, Query] = field(default_factory=dict)
 
 
 class ServedArm:
@@ -68,13 +70,15 @@ class ServedArm:
 
     def item_key(self, question: Question) -> bytes:
         """Return a hash of all that shapes the outcome: code, parts, documents, question."""
-        asking, spec = self._asking, self._spec
+        asking, spec, query = self._asking, self._spec, self._query(question)
         shaping: list[object] = [
-            asking.code, asking.documents, asking.collection, sorted(asking.principal.groups),
+            asking.code, asking.documents, query.collection, sorted(query.principal.groups),
             asking.deadline_s, self._bundle.name, repr(self._bundle.settings.cache),
-            spec.answers, spec.k, spec.gold, repr(spec.prices),
+            spec.answers, query.k, spec.gold, repr(spec.prices),
             question.text, [[turn.role, turn.content] for turn in question.history],
         ]  # fmt: skip
+        if query.filter or query.more_collections:
+            shaping += [dict(query.filter), list(query.more_collections)]
         if spec.gold:
             shaping += [dict(question.relevant), [repr(span) for span in question.spans]]
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).digest()
@@ -93,9 +97,17 @@ class ServedArm:
             return outcome
         return Outcome(question.id, wall_ms=_ms(started), error=reason)
 
+    def _query(self, question: Question) -> Query:
+        asking, spec = self._asking, self._spec
+        query = asking.queries.get(question.id)
+        if query is None:
+            return Query(question.text, asking.principal, k=spec.k, collection=asking.collection)
+        is_told = spec.k != (ANSWER_K if spec.answers else SEARCH_K)
+        return replace(query, k=spec.k) if is_told else query
+
     async def _asked(self, question: Question, started: float) -> Outcome:
         asking, spec = self._asking, self._spec
-        query = Query(question.text, asking.principal, k=spec.k, collection=asking.collection)
+        query = self._query(question)
         deadline = Deadline(asking.deadline_s)
         if not spec.answers:
             result = await self._bundle.retriever.search(query, deadline=deadline)

@@ -10,15 +10,12 @@ from steelyard.arms.challenger import promotion
 from steelyard.cli import show
 from steelyard.cli.eval_runs import evaluation
 from steelyard.cli.eval_show import STYLES
-from steelyard.cli.options import Home, Json, home_of
-from steelyard.core.errors import NotFound
+from steelyard.cli.options import Home, Json, database_of
 from steelyard.core.evaluation import Verdict
 from steelyard.flows.ab import MIN_SHARE, AbReport, Difference, SideFigures, live_json, live_report
 from steelyard.store import Store
 
 __all__ = ["evaluation"]
-
-DATABASE = "steelyard.db"
 
 
 @evaluation.command("ab")
@@ -37,10 +34,7 @@ def ab(
 
     `serve.challenger` and `serve.challenger_share` begin it: docs/live.md.
     """
-    path = home_of(ctx, home) / DATABASE
-    if not path.exists():
-        raise NotFound(f"there is no home at {str(path.parent)!r}: name it by --home")
-    store = Store.open(path)
+    store = Store.open(database_of(ctx, home))
     try:
         report = live_report(store, name, min_share=min_effect)
     finally:

@@ -34,7 +34,7 @@ from steelyard.cli.options import (
 )
 from steelyard.core.errors import InputError
 from steelyard.core.evaluation import QuestionSet, Report
-from steelyard.core.protocols import Measure
+from steelyard.core.protocols import Arm, Measure
 from steelyard.core.ranking import Principal
 from steelyard.datasets import clusters, find_set, read_set
 from steelyard.evals.measures import parse_measures
@@ -161,19 +161,22 @@ def run(
         if json_file != "-":
             num_candidates = len(specs) - 1
             show_plan(planned(records, questions, asked, options, num_candidates=num_candidates))
-        options = replace(options, judge=_judge(judge_url, judge_model, asked, records))
-        report = _run(laboratory, questions, specs, asked, records, options)
+        options = replace(options, judge=judge_of(judge_url, judge_model, asked, records))
+        report = run_arms(laboratory, questions, specs, asked, records, options)
         write_report(records, report, json_file, html_file, markdown_file)
 
 
-def _run(
+def run_arms(
     laboratory: Laboratory,
     questions: QuestionSet,
     specs: Sequence[ArmSpec],
     measures: Sequence[Measure],
     records: Records,
     options: EvaluateOptions,
+    *,
+    more: Sequence[Arm] = (),
 ) -> Report:
+    """Return the report of the arms that `specs` say, and of `more` that are open already."""
     workers = Workers(query_threads=2, ingest_threads=1)
 
     async def everything(progress: EvaluateProgress) -> Report:
@@ -182,7 +185,7 @@ def _run(
             async with laboratory.opened(questions, specs) as opened:
                 return await evaluate(
                     opened.questions,
-                    opened.arms,
+                    [*opened.arms, *more],
                     measures,
                     records=records,
                     workers=workers.query,
@@ -222,7 +225,8 @@ def _principal(groups: str) -> Principal:
     return Principal("owner", frozenset(names), operator=True) if names else OWNER
 
 
-def _judge(url: str, model: str, measures: Sequence[Measure], records: Records) -> Judge | None:
+def judge_of(url: str, model: str, measures: Sequence[Measure], records: Records) -> Judge | None:
+    """Return the judge that judged measures need; None: none of them does."""
     judged = [measure.name for measure in measures if measure.name.startswith("judge:")]
     if not judged:
         return None

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.app import App, open_app
-from steelyard.core.errors import InputError
+from steelyard.app import DATABASE, App, open_app
+from steelyard.core.errors import InputError, NotFound
 from steelyard.core.ranking import PUBLIC, Principal, Query
 
 DEFAULT_HOME = Path(".steelyard")
@@ -49,6 +49,14 @@ def opened(
 
 def home_of(ctx: typer.Context, home: Path | None) -> Path:
     return home or ctx.find_root().obj or DEFAULT_HOME
+
+
+def database_of(ctx: typer.Context, home: Path | None) -> Path:
+    """Return the database of a home that is there; raise NotFound, rather than make one."""
+    path = home_of(ctx, home) / DATABASE
+    if not path.exists():
+        raise NotFound(f"there is no home at {str(path.parent)!r}: name it by --home")
+    return path
 
 
 def pairs_of(pairs: list[str] | None) -> dict[str, str]:

@@ -14,6 +14,9 @@ from steelyard.core.chat import Answer, Message
 Values = NDArray[np.float64]  # (N,); NaN where a measure does not apply to the question
 
 
+SERVED = "served"
+
+
 @dataclass(frozen=True, slots=True)
 class GoldSpan:
     """Words of a document that answer: `text`, at `[start, end)` of the document's text as the
@@ -31,7 +34,8 @@ class Question:
 
     `relevant` grades documents by id, 0: judged not relevant; empty: no judgements.
     `answerable` None: not known. `cluster` is what errors are shared within (the document it
-    was asked about, a conversation); "": alone. `origin` is `gold`, `synthetic` or `log`.
+    was asked about, a conversation); "": alone. `origin` is `gold`, `synthetic`, `log` or
+    `served`: then the answers and documents are those that were served, right or wrong.
     """
 
     id: str

@@ -202,6 +202,7 @@ def _logged(row: Mapping[str, Any]) -> LoggedAnswer:
         rating=row["rating"],
         comment=row["comment"],
         citations=tuple(Citation(**citation) for citation in json.loads(row["citations"])),
+        model=row["model"],
         bundle=row["bundle"],
         user=row["user"],
         experiment=row["experiment"],

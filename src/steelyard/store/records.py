@@ -178,6 +178,7 @@ class LoggedAnswer:
     rating: str | None
     comment: str
     citations: tuple[Citation, ...] = ()
+    model: str = ""
     bundle: str = ""
     user: str = ""
     experiment: int = 0

@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from steelyard.core.errors import InputError
 from steelyard.core.evaluation import Outcome, Question, Reduce, Values
 from steelyard.core.protocols import Measure
-from steelyard.evals.measures import abstention, answers, citations, effort, judged, retrieval
+from steelyard.evals.measures import (
+    abstention,
+    answers,
+    citations,
+    effort,
+    judged,
+    retrieval,
+    served,
+)
 from steelyard.evals.measures.measure import Meaning
 from steelyard.evals.measures.retrieval import RetrievalMeasure, retrieval_values
 
 MAX_K = 10_000
-_ROOMS = (retrieval, answers, abstention, citations, effort, judged)
+_ROOMS = (retrieval, answers, abstention, citations, served, effort, judged)
 _PLAIN: dict[str, Measure] = {
     measure.name.lower(): measure
-    for room in (answers, abstention, citations, effort, judged)
+    for room in (answers, abstention, citations, served, effort, judged)
     for measure in room.MEASURES
 }
 _FAMILIES = {meaning.form.removesuffix("@k").lower(): meaning for meaning in retrieval.FAMILIES}

@@ -25,13 +25,14 @@ function asked(question) {
 function gold(question, titles) {
   const name = (id) => titles.get(id) ?? id;
   const right = Object.entries(question.relevant).filter(([, grade]) => grade > 0);
+  const served = question.origin === "served"; // what was given, right or wrong
   const told = new Set(question.gold.map(([id]) => id));
   const others = right.filter(([id]) => !told.has(id));
   if (!question.answers.length && !question.gold.length && !right.length) return el("p", { class: "soft small" }, "Nothing is known to be right.");
   return el("div", { class: "gold" },
-    question.answers.length ? el("p", {}, el("b", {}, "Gold: "), question.answers.slice(0, 8).join(" / ")) : null,
+    question.answers.length ? el("p", {}, el("b", {}, served ? "Served: " : "Gold: "), question.answers.slice(0, 8).join(" / ")) : null,
     question.gold.slice(0, 6).map(([id, words]) => el("blockquote", {}, words, el("cite", { title: id }, name(id)))),
-    others.length ? el("p", { class: "small" }, el("b", {}, "Relevant: "), others.slice(0, 20).map(([id, grade]) => `${name(id)}${grade > 1 ? ` (${grade})` : ""}`).join(", "), others.length > 20 ? ` and ${others.length - 20} more` : "") : null);
+    others.length ? el("p", { class: "small" }, el("b", {}, served ? "Cited then: " : "Relevant: "), others.slice(0, 20).map(([id, grade]) => `${name(id)}${grade > 1 ? ` (${grade})` : ""}`).join(", "), others.length > 20 ? ` and ${others.length - 20} more` : "") : null);
 }
 
 function armCard({ index, question, arm, n, place, passages, slowest, list }) {
@@ -86,7 +87,7 @@ function sourcesOf(question, arm, passages) {
     const where = [...passage.heading, passage.page ? `page ${passage.page}` : ""].filter(Boolean).join(" › ");
     const right = source.gold.length > 0 || question.relevant[passage.document] > 0;
     return el("details", { class: "source", "data-n": source.n },
-      el("summary", {}, el("b", {}, `${source.n} `), passage.title || passage.document, right ? el("span", { class: "tag gold-tag" }, source.gold.length ? "gold" : "gold document") : null, source.quotes.length ? el("span", { class: "tag" }, "cited") : null),
+      el("summary", {}, el("b", {}, `${source.n} `), passage.title || passage.document, right ? el("span", { class: "tag gold-tag" }, source.gold.length ? "gold" : question.origin === "served" ? "cited then" : "gold document") : null, source.quotes.length ? el("span", { class: "tag" }, "cited") : null),
       el("p", { class: "soft small" }, [passage.document, where].filter(Boolean).join(" · ")),
       el("p", { class: "passage" }, lit(passage.text, source.gold, source.quotes)));
   })];
@@ -108,7 +109,7 @@ function rankingOf(question, arm, passages) {
   const rows = arm.ranked.map(([at, rank]) => {
     const row = passages.get(at);
     const grade = question.relevant[row.document];
-    return el("li", { value: rank, class: grade > 0 ? "right" : "" }, el("span", {}, row.title || row.document), grade > 0 ? el("span", { class: "tag gold-tag" }, grade > 1 ? `gold, ${grade}` : "gold") : null,
+    return el("li", { value: rank, class: grade > 0 ? "right" : "" }, el("span", {}, row.title || row.document), grade > 0 ? el("span", { class: "tag gold-tag" }, question.origin === "served" ? "cited then" : grade > 1 ? `gold, ${grade}` : "gold") : null,
       el("p", { class: "soft small" }, [row.title ? row.document : "", row.text && !arm.sources ? row.text : ""].filter(Boolean).join(" · ")));
   });
   const list = el("ol", { class: "ranking" }, rows);
