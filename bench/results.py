@@ -11,12 +11,13 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from machine import OUT, machine
 from sets import data_folder
 
+from steelyard.core.evaluation import Report
 from steelyard.evals.report import report_from_json
 from steelyard.evals.report.figures import shown_delta, with_interval
 from steelyard.evals.report.markdown import p_value
@@ -25,7 +26,6 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 RANKS = "ranks=hybrid retrieve.fusion=ranks retrieve.dense_share=0.4"
 SEARCH = ["--arms", "hybrid,bm25,lexical,dense", "--arm", RANKS]
-# Set, part, and the BM25 figure that came with it: (its key, nDCG@10).
 SETS = (
     ("squad2", ""),
     ("docs_qa", ""),
@@ -57,31 +57,42 @@ one. How the intervals and verdicts are made: [why/statistics.md](why/statistics
 """
 
 
-def evaluated(home: Path, name: str, words: list[str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A set's report, and the BM25 figure that came with the set."""
+
+    report: Report
+    noted_bm25: float
+
+
+def evaluated(home: Path, name: str, words: list[str]) -> Report:
     """Run `steelyard eval run`, and return its report as JSON."""
     OUT.mkdir(parents=True, exist_ok=True)
     file = OUT / f"results-{name.replace('/', '-')}.json"
     command = [sys.executable, "-m", "steelyard", "--home", str(home), "eval", "run", *words]
     print("steelyard", *words, file=sys.stderr, flush=True)
     subprocess.run([*command, "--json", str(file)], check=True, stdout=subprocess.DEVNULL)
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return report_from_json(json.loads(file.read_text(encoding="utf-8")), where=str(file))
 
 
-def retrieval(home: Path, names: set[str]) -> list[dict[str, Any]]:
+def noted_bm25(name: str, part: str) -> float:
+    figures = json.loads((data_folder() / name / "bm25.json").read_text(encoding="utf-8"))
+    return float((figures[part] if part else figures)["ndcg@10"])
+
+
+def retrieval(home: Path, names: set[str]) -> list[Found]:
     found = []
     for name, part in SETS:
         if not names or name in names:
             words = ["--data", str(data_folder() / name), *SEARCH, "--min-effect", "0.01"]
             words += ["--part", part] if part else []
             words += ["--measures", "nDCG@10,R@10,RR@10,p50_ms,p95_ms,failed"]
-            found.append(evaluated(home, f"{name}{part}", words))
-            figures = json.loads((data_folder() / name / "bm25.json").read_text(encoding="utf-8"))
-            found[-1]["known_bm25"] = (figures[part] if part else figures)["ndcg@10"]
+            report = evaluated(home, f"{name}{part}", words)
+            found.append(Found(report, noted_bm25(name, part)))
     return found
 
 
-def retrieval_table(reports: list[dict[str, Any]]) -> str:
+def retrieval_table(reports: list[Found]) -> str:
     """Return nDCG@10 of every arm, then what hybrid adds to the others."""
     names = ["bm25", "lexical", "dense", "ranks", "hybrid"]
     lines = [
@@ -89,16 +100,16 @@ def retrieval_table(reports: list[dict[str, Any]]) -> str:
         f"|---|---:|---:|{'---:|' * len(names)}",
     ]
     for row in reports:
-        report = report_from_json(row)
+        report = row.report
         arms = {arm.name: arm.figures["nDCG@10"] for arm in report.arms}
         cells = [with_interval("nDCG@10", arms[name]) for name in names]
         n = arms["hybrid"].n
-        noted = f"{row['known_bm25']:.3f}"
+        noted = f"{row.noted_bm25:.3f}"
         lines.append(f"| {report.set_name} | {n:,} | {noted} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def gains_table(reports: list[dict[str, Any]]) -> str:
+def gains_table(reports: list[Found]) -> str:
     """Return what hybrid is better by than each other arm, with the verdict about hybrid."""
     others = ["bm25", "dense", "lexical", "ranks"]
     turned = {"better": "worse", "worse": "better"}
@@ -107,7 +118,7 @@ def gains_table(reports: list[dict[str, Any]]) -> str:
         f"|---|{'---|' * len(others)}",
     ]
     for row in reports:
-        report = report_from_json(row)
+        report = row.report
         cells = []
         for name in others:
             one = next(
@@ -123,14 +134,14 @@ def gains_table(reports: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def times_table(reports: list[dict[str, Any]]) -> str:
+def times_table(reports: list[Found]) -> str:
     names = ["bm25", "lexical", "dense", "hybrid"]
     lines = [
         f"| p50 / p95 of a search | {' | '.join(names)} | harness's share of the time |",
         f"|---|{'---:|' * (len(names) + 1)}",
     ]
     for row in reports:
-        report = report_from_json(row)
+        report = row.report
         arms = {arm.name: arm.figures for arm in report.arms}
         cells = [
             f"{arms[name]['p50_ms'].value:.1f} / {arms[name]['p95_ms'].value:.1f} ms"
@@ -146,8 +157,7 @@ def times_table(reports: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def answers_table(row: dict[str, Any]) -> str:
-    report = report_from_json(row)
+def answers_table(report: Report) -> str:
     lines = [
         f"| arm | {' | '.join(report.measures)} |",
         f"|---|{'---:|' * len(report.measures)}",

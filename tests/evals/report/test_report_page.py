@@ -235,3 +235,28 @@ def test_a_scale_holds_its_values_between_round_ends(values):
     slack = 1e-6 * (abs(scale.low) + abs(scale.high) + 1e-300)
     assert scale.low - slack <= min(values) <= max(values) <= scale.high + slack
     assert all(-1 <= scale.place(value) <= 1001 for value in values)
+
+
+def test_a_report_that_is_passed_on_names_nobodys_folders():
+    made = made_run(30)
+    secret = "file:///home/ana/secret-project/page.md"
+    outcomes = {
+        arm: [
+            dataclasses.replace(
+                one,
+                answer=dataclasses.replace(
+                    one.answer,
+                    sources=tuple(
+                        dataclasses.replace(source, uri=secret) for source in one.answer.sources
+                    ),
+                ),
+            )
+            if one.answer is not None
+            else one
+            for one in found
+        ]
+        for arm, found in made.outcomes.items()
+    }
+    assert any(one.answer and one.answer.sources for found in outcomes.values() for one in found)
+    page = "".join(report_page(made.report, made.questions, outcomes))
+    assert secret not in page + json.dumps(_blocks(page))

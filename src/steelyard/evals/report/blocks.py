@@ -231,8 +231,9 @@ class Shelf:
     def passage(self, source: Passage) -> int:
         key = (source.document_id, source.start, source.text)
         if key not in self._places:
+            # No address: a report is passed on, and whose folders these are is nobody's business.
             self._add(key, {
-                "document": source.document_id, "title": source.title, "uri": source.uri,
+                "document": source.document_id, "title": source.title,
                 "heading": list(source.heading), "page": source.page, "text": source.text,
             })  # fmt: skip
         return self._places[key]
