@@ -4,7 +4,7 @@
 
 HOME is one in which `steelyard eval run` has ingested the sets: bench/results.py does. Both legs of
 every question are asked once, as production asks them, 100 deep; every way to merge them is then
-applied to the same hits. nDCG@10 of documents, differences to the served fusion paired by question,
+applied to the same hits. nDCG@10 of documents, differences to fusion by ranks paired by question,
 clustered, with 95 % intervals.
 """
 
@@ -31,7 +31,7 @@ CHOSEN_ON = ("nfcorpus:dev", "docs_fastapi", "multihop")
 TOLD_ON = ("nfcorpus:test", "squad2", "docs_qa", "medquad_faq")
 DEEPEST = 100
 MEASURES = parse_measures("nDCG@10,R@10")
-SERVED = "rrf 60, 1:1.5, 50 deep"
+BEFORE = "ranks 60, 1:1.5, 50 deep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ def floored(found: Found, share: float, depth: int) -> Ranking:
 
 
 def ways() -> dict[str, Way]:
-    """Name every way that is compared, the served one first."""
+    """Name every way that is compared, the one served before first."""
     made: dict[str, Way] = {
-        SERVED: lambda f: fuse_rrf(f.legs(50), weights=[1.0, 1.5]),
-        "rrf 60, 1:1, 50 deep": lambda f: fuse_rrf(f.legs(50)),
-        "rrf 60, 1:1.5, 100 deep": lambda f: fuse_rrf(f.legs(100), weights=[1.0, 1.5]),
-        "rrf 10, 1:1, 50 deep": lambda f: fuse_rrf(f.legs(50), k=10),
-        "rrf 10, 1:1.5, 50 deep": lambda f: fuse_rrf(f.legs(50), k=10, weights=[1.0, 1.5]),
+        BEFORE: lambda f: fuse_rrf(f.legs(50), weights=[1.0, 1.5]),
+        "ranks 60, 1:1, 50 deep": lambda f: fuse_rrf(f.legs(50)),
+        "ranks 60, 1:1.5, 100 deep": lambda f: fuse_rrf(f.legs(100), weights=[1.0, 1.5]),
+        "ranks 10, 1:1, 50 deep": lambda f: fuse_rrf(f.legs(50), k=10),
+        "ranks 10, 1:1.5, 50 deep": lambda f: fuse_rrf(f.legs(50), k=10, weights=[1.0, 1.5]),
     }
     for depth in (20, 50, 100):
         for share in (0.3, 0.4, 0.5, 0.6, 0.7):
@@ -117,14 +117,14 @@ def compared(questions: QuestionSet, found: Sequence[Found]) -> dict[str, dict[s
             for question, each in zip(questions.questions, found, strict=True)
         ]
         values[name] = values_of(MEASURES, questions.questions, outcomes)
-    weighed = weigh(values, clusters(questions), MEASURES, baseline=SERVED, resamples=2000)
+    weighed = weigh(values, clusters(questions), MEASURES, baseline=BEFORE, resamples=2000)
     rows: dict[str, dict[str, object]] = {
         name: {m: round(figures[m].value, 4) for m in figures}
         for name, figures in weighed.figures.items()
     }
     for one in weighed.comparisons:
         delta = one.delta
-        rows[one.candidate][f"{one.measure} against served"] = [
+        rows[one.candidate][f"{one.measure} against ranks"] = [
             round(delta.value, 4), round(delta.low, 4), round(delta.high, 4)
         ]  # fmt: skip
     return rows
@@ -146,7 +146,7 @@ def main() -> None:
         rows = compared(questions, found)
         results[name] = {"questions": len(judged), "ways": rows}
         best = sorted(rows, key=lambda way: -float(np.float64(rows[way]["nDCG@10"])))[:6]
-        print(name, len(judged), *(f"\n  {way}: {rows[way]}" for way in [SERVED, *best]))
+        print(name, len(judged), *(f"\n  {way}: {rows[way]}" for way in [BEFORE, *best]))
     write_result("fusion", {"sets": results}, quiet=True)
 
 
