@@ -229,3 +229,10 @@ def test_ids_that_are_names_of_markup_files_say_how_their_text_is_read(tmp_path)
         "document.txt",
         "document.txt",
     ]
+
+
+def test_a_file_of_questions_is_named_by_its_folder(tmp_path):
+    (tmp_path / "handbook").mkdir()
+    file = tmp_path / "handbook" / "questions.jsonl"
+    file.write_text('{"id": "q1", "question": "Why?", "answer": "So."}\n')
+    assert read_set(file).name == "handbook"

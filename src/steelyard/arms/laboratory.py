@@ -83,6 +83,7 @@ class Laboratory:
                 bundle = app.variant({k: v for k, v in options.items() if not _of_recipe(k)})
                 bundles.append(bundle)
                 arms.append(self._arm(fitted, app, bundle, documents))
+                await arms[-1].warm_up()
             live: tuple[SetDocument, ...] = ()
             if not questions.documents:
                 questions, live = await self._bound(questions)

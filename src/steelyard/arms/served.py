@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -82,6 +83,18 @@ class ServedArm:
         if spec.gold:
             shaping += [dict(question.relevant), [repr(span) for span in question.spans]]
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).digest()
+
+    async def warm_up(self) -> None:
+        """Do once what only a first question waits for, as a server does when it starts.
+
+        A language model is not asked: that may cost money.
+        """
+        bundle = self._bundle
+        with suppress(SteelyardError):
+            query = Query("warm up", self._asking.principal, collection=self._asking.collection)
+            await bundle.retriever.search(query, deadline=Deadline(self._asking.timeout_s))
+            if self._spec.answers and bundle.generator is bundle.extractive:
+                await bundle.answering.answer(query, Wish(cache=CacheUse.NONE))
 
     async def run(self, question: Question) -> Outcome:
         """Return what came of one question; a failure or time-out is an outcome too."""

@@ -103,5 +103,8 @@ def _sample(questions: Sequence[Question], limit: int | None, seed: int) -> Sequ
 
 
 def _name(where: Path, part: str) -> str:
-    stem = where.resolve().name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
+    path = where.resolve()
+    stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
+    if stem in ("questions", "queries"):  # says nothing: its folder does
+        stem = path.parent.name or stem
     return f"{stem}/{part}" if part else stem

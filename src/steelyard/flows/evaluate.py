@@ -27,7 +27,7 @@ from steelyard.evals.statistics import Weighed, weigh
 from steelyard.infra.concurrent import compute, together
 from steelyard.infra.machine import machine
 
-BLOCK = 64  # questions that one arm answers before the next arm has its turn
+BLOCK = 32  # questions that one arm answers before the next arm has its turn
 
 
 @dataclass(frozen=True, slots=True)
