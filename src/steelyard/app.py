@@ -6,11 +6,11 @@ Parts are made when they are first used, so that listing documents loads no mode
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from steelyard.bundle import Bundle
 from steelyard.cache.meaning import guard
@@ -42,6 +42,8 @@ from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.settings import Loaded, load_settings
 from steelyard.store import Pseudonyms, Store
 from steelyard.version import __version__
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -284,9 +286,6 @@ class App:
         Raises:
             SetupError, Overloaded: the home cannot be written; nothing is lost.
         """
-        follower = TruthFollower(self.store, self.index, self.workers)
-        following = asyncio.create_task(follower.run())
-        ingest = asyncio.create_task(self._ingest(follower).run())
 
         async def everything() -> Synced:
             await self.library.resume()
@@ -295,7 +294,18 @@ class App:
             await self.library.settled(())
             return synced
 
-        job = asyncio.create_task(everything())
+        return await self.while_ingesting(everything())
+
+    async def while_ingesting(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Run a pipeline, with no server running, until what submits and waits has its result.
+
+        Raises:
+            SetupError, Overloaded: the home cannot be written; nothing is lost.
+        """
+        follower = TruthFollower(self.store, self.index, self.workers)
+        following = asyncio.create_task(follower.run())
+        ingest = asyncio.create_task(self._ingest(follower).run())
+        job = asyncio.ensure_future(waiting)
         try:
             await asyncio.wait([job, ingest], return_when=asyncio.FIRST_COMPLETED)
             if not job.done():

@@ -192,6 +192,15 @@ def option_types() -> dict[str, Any]:
     return kinds
 
 
+def option_fault(key: str, value: Any) -> str:
+    """Return why an option, by its dotted key, cannot have this value; "" if it can."""
+    try:
+        _with(Settings(), key, value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -245,7 +254,11 @@ def _convert(value: Any, kind: Any) -> Any:
     if kind in (int, float):
         if isinstance(value, bool):
             raise ValueError("a number is needed")
-        return kind(value)
+        try:
+            return kind(value)
+        except (TypeError, ValueError):
+            needed = "a whole number" if kind is int else "a number"
+            raise ValueError(f"{needed} is needed") from None
     if kind is str and not isinstance(value, str):
         raise ValueError("text is needed")
     return value if kind is Any else kind(value)

@@ -104,6 +104,15 @@ def test_an_interrupted_ingestion_goes_on(tmp_path):
     assert opened.notes == ()
 
 
+def test_a_home_that_cannot_be_written_ends_the_run_and_says_why(tmp_path, monkeypatch):
+    def full(*_):
+        raise SetupError("the disk is full; make room")
+
+    monkeypatch.setattr("steelyard.flows.ingest.Ingest._commit", full)
+    with pytest.raises(SetupError, match="disk is full"):
+        outcomes(Laboratory(tmp_path, flags=HASHING), read_arms("lexical"))
+
+
 def test_answers_come_from_what_was_found_from_gold_or_from_nothing(tmp_path):
     laboratory = Laboratory(tmp_path, flags=HASHING)
     found, _, _ = outcomes(laboratory, read_arms("base,rag,oracle"))
@@ -182,6 +191,21 @@ def test_a_live_homes_documents_may_be_named_by_the_end_of_their_uri(tmp_path):
     assert opened.questions.questions[0].relevant == {"cameras": 1}
     assert found["hybrid"][0].ranking[0].document_id == "cameras"
     assert any("BM25 leg of its own index" in one for one in opened.notes)
+
+
+def test_documents_that_change_while_they_are_asked_of_are_told(tmp_path):
+    fill(tmp_path, TEXTS)
+
+    async def main():
+        laboratory = Laboratory(tmp_path, flags=HASHING)
+        async with laboratory.opened(live({"cameras.md": 1}), read_arms("lexical")) as opened:
+            before = list(opened.changes())
+            await asyncio.to_thread(fill, tmp_path, {"leave": "Leave is 30 days a year."})
+            return before, opened.changes()
+
+    before, (note,) = asyncio.run(main())
+    assert before == []
+    assert "changed while it was asked" in note
 
 
 def test_questions_about_another_home_are_refused(tmp_path):

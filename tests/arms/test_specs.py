@@ -65,6 +65,15 @@ def test_the_tuned_arms_are_the_base_and_rag_with_the_tuned_model():
             ["from 1 to 200", "mean 'retrieve.pool'"],
         ),
         ("", ["a=rag k=nan"], ["from 0 on"]),
+        (
+            "",
+            ["a=rag k=ten", "b=rag retrieve.pool=wide", "c=rag serve.port=80"],
+            [
+                "k = 'ten': a number is needed",
+                "--arm 'b=rag retrieve.pool=wide': retrieve.pool = 'wide': a whole number",
+                "serve.port is the server's",
+            ],
+        ),
         ("", ["a=rag k"], ["has no '='"]),
         ("", ["'"], ["--arm"]),
         ("", ["a=rag usd_per_hour=-1"], ["from 0 on"]),

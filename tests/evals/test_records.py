@@ -1,5 +1,7 @@
 """What runs leave behind: looked up by a beginning, shared between runs, forgotten as a whole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,22 +46,38 @@ FAILED = Outcome("q2", wall_ms=9.0, error="upstream: gone")
 
 
 def saved(records: Records, identity: str) -> None:
-    numbers = records.keep([(b"one", FOUND), (b"two", FAILED)])
-    records.save(report(identity), QUESTIONS, {"rag": numbers})
+    kept = records.keep([(b"one", FOUND), (b"two", FAILED)])
+    records.save(report(identity), QUESTIONS, {"rag": [one.number for one in kept]})
 
 
 def test_outcomes_come_back_as_they_were_and_failures_are_not_reused(records):
-    numbers = records.keep([(b"one", FOUND), (b"two", FAILED)])
+    kept = records.keep([(b"one", FOUND), (b"two", FAILED)])
     known = records.known([b"one", b"two", b"three"])
     assert set(known) == {b"one"}
     assert known[b"one"].outcome == FOUND
-    assert known[b"one"].number == numbers[0]
+    assert known[b"one"] == kept[0]
+
+
+def test_an_outcome_that_lacked_a_part_is_not_used_again(records):
+    [kept] = records.keep([(b"one", replace(FOUND, degraded=("llm: cannot connect",)))])
+    assert kept.outcome.degraded
+    assert records.known([b"one"]) == {}
 
 
 def test_an_outcome_that_another_process_kept_first_is_shared(records):
     [first] = records.keep([(b"one", FOUND)])
-    [second] = records.keep([(b"one", FOUND)])
+    [second] = records.keep([(b"one", replace(FOUND, wall_ms=9_999.0))])
     assert first == second
+    assert second.outcome == FOUND
+
+
+def test_a_fresh_outcome_takes_the_place_of_one_that_its_run_keeps(records):
+    saved(records, "a")
+    slower = replace(FOUND, wall_ms=9_999.0)
+    records.keep([(b"one", slower)], fresh=True)
+    assert records.known([b"one"])[b"one"].outcome == slower
+    [kept, _] = records.outcomes("a")["rag"]
+    assert kept.wall_ms == FOUND.wall_ms
 
 
 def test_runs_are_listed_newest_first_and_found_by_a_beginning(records):
@@ -85,7 +103,7 @@ def test_questions_and_outcomes_of_a_run_are_there_for_the_drill_down(records):
 
 
 def test_documents_that_a_report_shows_are_kept_with_the_run(records):
-    numbers = records.keep([(b"one", FOUND), (b"two", FAILED)])
+    numbers = [kept.number for kept in records.keep([(b"one", FOUND), (b"two", FAILED)])]
     shown = (SetDocument("d1", "Leave", "Everyone gets 28 days."),)
     records.save(report("run"), QUESTIONS, {"rag": numbers}, documents=shown)
     assert records.questions("run").documents == shown
@@ -123,7 +141,7 @@ def test_what_an_interrupted_run_left_outlives_another_runs_end(records):
     [kept] = records.keep([(b"waiting", FOUND)])
     saved(records, "a")
     records.delete("a")
-    assert records.known([b"waiting"])[b"waiting"].number == kept
+    assert records.known([b"waiting"])[b"waiting"] == kept
 
 
 def test_a_forgotten_runs_page_goes_with_it(records, tmp_path):

@@ -130,10 +130,41 @@ def test_an_interrupted_run_goes_on_where_it_was(records):
     with pytest.raises(Killed):
         run(records, arm)
     assert records.list_runs() == []
-    before = len(arm.asked)
+    before = set(arm.asked)
+    assert len(before) > BLOCK
+    arm.asked.clear()
     run(records, arm)
-    assert len(arm.asked) - before == N - BLOCK
+    assert not before & set(arm.asked)
+    assert len(before | set(arm.asked)) == N
     assert records.list_runs()[0].num_questions == N
+
+
+def test_a_killed_run_has_asked_little_in_vain(records, monkeypatch):
+    monkeypatch.setattr("steelyard.flows.evaluate.KEEP_S", 0.0)
+    arm = MadeArm("arm")
+    kept: list[int] = []
+    whole = records.keep
+
+    def keep(rows, **options):
+        found = whole(rows, **options)
+        kept.append(len(found))
+        return found
+
+    monkeypatch.setattr(records, "keep", keep)
+    report = run(records, arm)
+    assert max(kept) <= 2 * EvaluateOptions("").concurrency
+    assert len(records.outcomes(report.id)["arm"]) == N
+
+
+def test_what_is_asked_afresh_stands_beside_what_older_runs_keep(records):
+    arm, other = MadeArm("arm"), MadeArm("other", rank=2)
+    first = run(records, arm)
+    second = run(records, arm, other, fresh=True)
+    assert len(arm.asked) == 2 * N
+    assert [one.num_reused for one in second.arms] == [0, 0]
+    assert len(records.outcomes(first.id)["arm"]) == len(records.outcomes(second.id)["arm"]) == N
+    run(records, arm, other)
+    assert len(arm.asked) == 2 * N
 
 
 def test_failures_count_as_zero_are_listed_and_are_tried_again(records):

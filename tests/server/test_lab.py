@@ -23,7 +23,12 @@ def keep(home, made):
     """Keep a run as the harness does."""
     with Records(records_path(home)) as records:
         numbers = {
-            arm: records.keep((f"{made.report.id}{arm}{o.question_id}".encode(), o) for o in found)
+            arm: [
+                kept.number
+                for kept in records.keep(
+                    (f"{made.report.id}{arm}{o.question_id}".encode(), o) for o in found
+                )
+            ]
             for arm, found in made.outcomes.items()
         }
         records.save(made.report, made.questions.questions, numbers)

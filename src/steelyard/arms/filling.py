@@ -22,6 +22,9 @@ async def fill(
     """Ingest documents under their own ids; return notes on those that cannot be searched.
 
     What an interrupted call has ingested is found again and costs nothing.
+
+    Raises:
+        SetupError, Overloaded: the home cannot be written.
     """
     ended: dict[str, Ended] = {}
 
@@ -29,16 +32,19 @@ async def fill(
         ended[one.ticket.id] = one
         on_progress(len(ended), len(documents))
 
-    async with app.working():
-        app.work.listen(on_end)
-        try:
-            tickets: list[Ticket] = []
-            for begin in range(0, len(documents), BATCH):
-                new = [_text(one) for one in documents[begin : begin + BATCH]]
-                tickets += (await app.library.put_texts(new, urgent=False)).tickets
-            await app.library.settled(tickets)
-        finally:
-            app.work.unlisten(on_end)
+    async def everything() -> None:
+        await app.library.resume()
+        tickets: list[Ticket] = []
+        for begin in range(0, len(documents), BATCH):
+            new = [_text(one) for one in documents[begin : begin + BATCH]]
+            tickets += (await app.library.put_texts(new, urgent=False)).tickets
+        await app.library.settled(tickets)
+
+    app.work.listen(on_end)
+    try:
+        await app.while_ingesting(everything())
+    finally:
+        app.work.unlisten(on_end)
     lost = [one for one in ended.values() if one.state is not State.SEARCHABLE]
     if not lost:
         return []

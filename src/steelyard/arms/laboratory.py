@@ -38,12 +38,13 @@ _OWN_OF_A_SERVER = ("serve.", "cache.")  # an evaluation shares no port and no c
 @dataclass(frozen=True, slots=True)
 class Opened:
     """Arms that can be run, and the questions with documents named as the homes name them;
-    `documents` are a live home's."""
+    `documents` are a live home's, and `changes` tells whether they changed since."""
 
     questions: QuestionSet
     arms: tuple[ServedArm, ...]
     notes: tuple[str, ...] = ()
     documents: tuple[SetDocument, ...] = ()
+    changes: Callable[[], Sequence[str]] = tuple
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Laboratory:
     on_fill: Callable[[int, int], None] = lambda done, total: None
     _apps: dict[Path, App] = field(default_factory=dict)
     _notes: list[str] = field(default_factory=list)
+    _begun_at: dict[Path, int] = field(default_factory=dict)  # a live home's last change
 
     @asynccontextmanager
     async def opened(
@@ -87,7 +89,8 @@ class Laboratory:
             live: tuple[SetDocument, ...] = ()
             if not questions.documents:
                 questions, live = await self._bound(questions)
-            yield Opened(questions, tuple(arms), tuple(dict.fromkeys(self._notes)), live)
+            notes = tuple(dict.fromkeys(self._notes))
+            yield Opened(questions, tuple(arms), notes, live, self._changes)
         finally:
             for bundle in bundles:
                 await bundle.aclose()
@@ -95,6 +98,7 @@ class Laboratory:
                 await app.aclose()
                 app.close()
             self._apps.clear()
+            self._begun_at.clear()
 
     def _arm(self, spec: ArmSpec, app: App, bundle: Bundle, documents: str) -> ServedArm:
         asking = Asking(
@@ -138,6 +142,7 @@ class Laboratory:
         if path not in self._apps:
             self._apps[path] = open_app(path, flags=dict(self.flags))
         app = self._apps[path]
+        seq = self._begun_at.setdefault(path, app.store.last_seq())
         if spec.options == BUILT_IN["bm25"].options:
             spec = replace(spec, options=BUILT_IN["lexical"].options)
             self._notes.append(
@@ -151,7 +156,16 @@ class Laboratory:
                     f"`steelyard --home OTHER ingest PATHS --set {group}...=...` and give the arm "
                     "home=OTHER"
                 )
-        return app, f"home {path} at {app.store.last_seq()}", spec
+        return app, f"home {path} at {seq}", spec
+
+    def _changes(self) -> list[str]:
+        """Return a note for each live home whose documents changed while they were asked of."""
+        return [
+            f"documents of {str(path)!r} changed while it was asked, so that early and late "
+            "questions met different ones: run it again when they are at rest"
+            for path, seq in self._begun_at.items()
+            if self._apps[path].store.last_seq() != seq
+        ]
 
     def _settings(self) -> dict[str, Any]:
         """Return what the home's file, the environment and flags say, for a set's own home."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import InputError
-from steelyard.settings import option_types
+from steelyard.settings import option_fault, option_types
 
 SEARCH_K = 50  # chunks, so that ten documents are nearly always among them
 ANSWER_K = 8  # as the server's default
@@ -89,6 +89,7 @@ TOLD: dict[str, tuple[ArmSpec, str]] = {
 }
 ANSWERING = (*(name for name, one in BUILT_IN.items() if one.answers), "tuned", "tuned+rag")
 _PRICES = ("usd_per_mtok_in", "usd_per_mtok_out", "usd_per_hour")
+_OF_A_SERVER = "serve."
 _OWN = ("k", "home", *_PRICES)
 
 
@@ -207,7 +208,11 @@ def _changed(given: _Given, known: Mapping[str, ArmSpec], faults: list[str]) -> 
     arm = replace(found[0], name=given.name) if found else ArmSpec(given.name)
     options = option_types()
     for key, value in given.values.items():
-        if key in options:
+        if key.startswith(_OF_A_SERVER):
+            faults.append(f"{given.where}: {key} is the server's, and changes no answer")
+        elif key in options:
+            if fault := option_fault(key, value):
+                faults.append(f"{given.where}: {fault}")
             arm = replace(arm, options={**arm.options, key: value})
         elif key in _OWN:
             try:
@@ -224,7 +229,10 @@ def _changed(given: _Given, known: Mapping[str, ArmSpec], faults: list[str]) -> 
 def _own(arm: ArmSpec, key: str, value: Any) -> ArmSpec:
     if key == "home":
         return replace(arm, home=str(value))
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError("a number is needed") from None
     if not 0 <= number < 1e9:
         raise ValueError("a number from 0 on is needed")
     if key == "k":

@@ -1,6 +1,7 @@
 """Before and while arms run: what the set can show, and how far each arm is."""
 
 from collections.abc import Sequence
+from math import isfinite
 from types import TracebackType
 
 from rich.markup import escape
@@ -23,6 +24,9 @@ SHOWN = 4  # measures; the others say much the same
 def show_plan(rows: Sequence[Planned]) -> None:
     """Print, to stderr, the smallest difference that the run would show of each measure."""
     for row in rows[:SHOWN]:
+        if not isfinite(row.found.mde):  # a single cluster
+            err.print(f"[dim]{escape(row.measure)}: so few questions show no difference[/]")
+            continue
         line = f"{row.measure}: shows differences from {row.found.mde:.3g} on (power .8)"
         if row.found.mde > row.min_effect:
             needed = row.found.n_needed

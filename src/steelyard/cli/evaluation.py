@@ -96,6 +96,9 @@ def run(
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, max=256, help="questions asked at once")
     ] = 2,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="ask again what is known, so that all times are of now")
+    ] = False,
     deadline_ms: Annotated[
         float, typer.Option("--deadline-ms", min=1, help="of each search")
     ] = 10_000,
@@ -146,6 +149,7 @@ def run(
         min_effects=effects_for(min_effect, asked),
         concurrency=concurrency,
         cluster_by=cluster_by,
+        fresh=fresh,
     )
     check_places(json_file, html_file, markdown_file)
     questions = read_set(find_set(where, data), part=part, limit=limit, unreviewed=unreviewed)
@@ -158,10 +162,10 @@ def run(
         timeout_s=timeout_s,
     )
     with Records(records_path(where)) as records:
+        options = replace(options, judge=judge_of(judge_url, judge_model, asked, records))
         if json_file != "-":
             num_candidates = len(specs) - 1
             show_plan(planned(records, questions, asked, options, num_candidates=num_candidates))
-        options = replace(options, judge=judge_of(judge_url, judge_model, asked, records))
         report = run_arms(laboratory, questions, specs, asked, records, options)
         write_report(records, report, json_file, html_file, markdown_file)
 
@@ -189,7 +193,12 @@ def run_arms(
                     measures,
                     records=records,
                     workers=workers.query,
-                    options=replace(options, notes=opened.notes, documents=opened.documents),
+                    options=replace(
+                        options,
+                        notes=opened.notes,
+                        late_notes=opened.changes,
+                        documents=opened.documents,
+                    ),
                     on_progress=progress.on_progress,
                 )
         finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -31,7 +32,7 @@ LAYOUT = Layout(
     application_id=0x53544C45,  # "STLE"
     migrations=(
         (
-            # `fails`: it is part of its run, and no other run uses it again.
+            # `fails`: it is part of its runs, and no new run uses it again.
             """CREATE TABLE outcomes (
                 id INTEGER PRIMARY KEY, key BLOB NOT NULL, fails INTEGER NOT NULL,
                 body BLOB NOT NULL
@@ -87,36 +88,40 @@ class Records:
         self._database = Database(path, layout=LAYOUT)
 
     def known(self, keys: Sequence[bytes]) -> dict[bytes, Kept]:
-        """Return the outcomes that are kept under `keys` and did not fail."""
+        """Return the outcomes that are kept under `keys` and may be used again."""
         found: dict[bytes, Kept] = {}
         with self._database.reading() as connection:
             for key in keys:
-                row = connection.execute(
-                    "SELECT id, body FROM outcomes WHERE key = ? AND fails = 0", (key,)
-                ).fetchone()
-                if row is not None:
-                    found[key] = Kept(row[0], _outcome(row[1]))
+                if (kept := _shared(connection, key)) is not None:
+                    found[key] = kept
         return found
 
-    def keep(self, rows: Iterable[tuple[bytes, Outcome]]) -> list[int]:
-        """Keep outcomes under their keys, and return their numbers; a failure is never reused."""
-        numbers: list[int] = []
+    def keep(self, rows: Iterable[tuple[bytes, Outcome]], *, fresh: bool = False) -> list[Kept]:
+        """Keep outcomes under their keys, and return what is kept of each.
+
+        What failed, or lacked a part, is never used again. If another process kept an outcome
+        under the same key first, that one counts for both; `fresh`: this one does from now on.
+        """
+        kept: list[Kept] = []
         with self._database.writing(durable=False) as connection:
             for key, outcome in rows:
-                body = zlib.compress(_OUTCOME.dump_json(outcome), _LEVEL)
-                fails = int(bool(outcome.error))
+                if fresh:
+                    connection.execute(
+                        "UPDATE outcomes SET fails = 1 WHERE key = ? AND fails = 0", (key,)
+                    )
                 written = connection.execute(
                     "INSERT OR IGNORE INTO outcomes (key, fails, body) VALUES (?, ?, ?)",
-                    (key, fails, body),
+                    (
+                        key,
+                        int(bool(outcome.error or outcome.degraded)),
+                        zlib.compress(_OUTCOME.dump_json(outcome), _LEVEL),
+                    ),
                 )
                 if written.rowcount:
-                    numbers.append(int(written.lastrowid or 0))
-                else:  # another process was quicker
-                    row = connection.execute(
-                        "SELECT id FROM outcomes WHERE key = ? AND fails = 0", (key,)
-                    ).fetchone()
-                    numbers.append(int(row[0]))
-        return numbers
+                    kept.append(Kept(int(written.lastrowid or 0), outcome))
+                elif (shared := _shared(connection, key)) is not None:
+                    kept.append(shared)
+        return kept
 
     def save(
         self,
@@ -285,6 +290,13 @@ class Replies(MutableMapping[str, str]):
     def __len__(self) -> int:
         with self._database.reading() as connection:
             return int(connection.execute("SELECT count(*) FROM replies").fetchone()[0])
+
+
+def _shared(connection: Connection, key: bytes) -> Kept | None:
+    row = connection.execute(
+        "SELECT id, body FROM outcomes WHERE key = ? AND fails = 0", (key,)
+    ).fetchone()
+    return Kept(int(row[0]), _outcome(row[1])) if row is not None else None
 
 
 def _outcome(body: bytes) -> Outcome:

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
+from steelyard.core.errors import SteelyardError
 from steelyard.core.evaluation import (
     ArmFigures,
     Outcome,
@@ -24,10 +26,12 @@ from steelyard.evals.measures.judged import JudgedMeasure
 from steelyard.evals.records import Kept, Records
 from steelyard.evals.report import shown_documents
 from steelyard.evals.statistics import Weighed, weigh
+from steelyard.flows.caveats import caveats, judge_note
 from steelyard.infra.concurrent import compute, together
 from steelyard.infra.machine import machine
 
 BLOCK = 32  # questions that one arm answers before the next arm has its turn
+KEEP_S = 0.5  # what a killed process has asked in vain, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +49,19 @@ class Progress:
 class EvaluateOptions:
     """`baseline` names the arm that the others are compared with. `min_effects` are the
     smallest differences that matter, by measure; `concurrency` questions are asked at once.
-    `judge` gives the values of judged measures; `notes` go into the report, and `documents` give
-    it the names of a live home's."""
+    `fresh`: what is known is asked again. `judge` gives the values of judged measures; `notes` go
+    into the report, with `late_notes` of when all is asked; `documents` give it the names of a
+    live home's."""
 
     baseline: str
     min_effects: Mapping[str, float] = field(default_factory=dict)
     concurrency: int = 2
     cluster_by: str = "auto"
     resamples: int = 10_000
+    fresh: bool = False
     judge: Judge | None = None
     notes: tuple[str, ...] = ()
+    late_notes: Callable[[], Sequence[str]] = tuple
     documents: tuple[SetDocument, ...] = ()
 
 
@@ -100,21 +107,20 @@ async def evaluate(
     asked = questions.questions
     runs = [_Run(arm, [q.id for q in asked], [arm.item_key(q) for q in asked]) for arm in arms]
     for run in runs:
-        known = await compute(workers, records.known, list(dict.fromkeys(run.keys)))
-        run.kept = {place: known[key] for place, key in enumerate(run.keys) if key in known}
+        if not options.fresh:
+            known = await compute(workers, records.known, list(dict.fromkeys(run.keys)))
+            run.kept = {place: known[key] for place, key in enumerate(run.keys) if key in known}
         run.reused = len(run.kept)
         on_progress(run.progress())
+    asking = _Asking(asked, records, workers, options, on_progress)
     for turn, begin in enumerate(range(0, len(asked), BLOCK)):
         block = range(begin, min(begin + BLOCK, len(asked)))
         for run in _in_turn(runs, turn):
             missing = [place for place in block if place not in run.kept]
             if missing:
                 begun = perf_counter()
-                outcomes = await _ask(
-                    run.arm, [asked[place] for place in missing], concurrency=options.concurrency
-                )
-                asking_s += perf_counter() - begun
-                await compute(workers, _keep, records, run, missing, outcomes)
+                kept_s = await asking.ask(run, missing)
+                asking_s += perf_counter() - begun - kept_s
             on_progress(run.progress())
     values = await compute(workers, _values, questions, runs, measures)
     notes = list(options.notes)
@@ -132,25 +138,52 @@ async def evaluate(
     return report
 
 
-async def _ask(arm: Arm, asked: Sequence[Question], *, concurrency: int) -> list[Outcome]:
-    """Return one arm's outcomes of some questions, in their order, a few at a time."""
-    outcomes: list[Outcome | None] = [None] * len(asked)
-    places = iter(range(len(asked)))
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Asks arms a few questions at a time, and keeps what they say soon after they said it."""
 
-    async def worker() -> None:
-        for place in places:
-            outcomes[place] = await arm.run(asked[place])
+    questions: Sequence[Question]
+    records: Records
+    workers: ThreadPoolExecutor
+    options: EvaluateOptions
+    on_progress: Callable[[Progress], None]
 
-    await together(*(worker() for _ in range(concurrency)))
-    return [one for one in outcomes if one is not None]
+    async def ask(self, run: _Run, places: Sequence[int]) -> float:
+        """Ask an arm the questions in these places; return the seconds spent on keeping."""
+        said: dict[int, Outcome] = {}  # and not kept yet
+        waiting = iter(places)
+        kept_at, keeping_s = perf_counter(), 0.0
 
+        async def worker() -> None:
+            nonlocal kept_at
+            for place in waiting:
+                said[place] = await run.arm.run(self.questions[place])
+                if perf_counter() - kept_at > KEEP_S:
+                    kept_at = perf_counter()
+                    await keep()
+                    self.on_progress(run.progress())
 
-def _keep(records: Records, run: _Run, places: Sequence[int], outcomes: Sequence[Outcome]) -> None:
-    numbers = records.keep(
-        (run.keys[place], outcome) for place, outcome in zip(places, outcomes, strict=True)
-    )
-    for place, number, outcome in zip(places, numbers, outcomes, strict=True):
-        run.kept[place] = Kept(number, outcome)
+        async def keep() -> None:
+            nonlocal keeping_s
+            begun = perf_counter()
+            some = dict(said)
+            said.clear()
+            await compute(self.workers, self._keep, run, some)
+            keeping_s += perf_counter() - begun
+
+        try:
+            await together(*(worker() for _ in range(self.options.concurrency)))
+            await keep()
+        except BaseException:
+            with suppress(SteelyardError):  # a full disk, say; why it ended matters more
+                self._keep(run, said)
+            raise
+        return keeping_s
+
+    def _keep(self, run: _Run, said: Mapping[int, Outcome]) -> None:
+        rows = [(run.keys[place], outcome) for place, outcome in said.items()]
+        kept = self.records.keep(rows, fresh=self.options.fresh)
+        run.kept |= zip(said, kept, strict=True)
 
 
 def _values(
@@ -176,13 +209,7 @@ async def _judged(
         for run in runs:
             found = await judge.judge(measure.aspect, questions.questions, run.outcomes())
             values[run.arm.name][measure.name] = found.values
-            told = f"{measure.name} of {run.arm.name}: {found.num_asked} judged"
-            if found.num_asked:
-                told += f", votes agree on {found.unanimous:.0%}, spread {found.mean_spread:.3f}"
-            if found.failures:
-                name, reason = next(iter(found.failures.items()))
-                told += f"; {len(found.failures)} not judged, as {name!r}: {reason}"
-            notes.append(told)
+            notes.append(judge_note(measure.name, run.arm.name, found))
     return notes
 
 
@@ -204,6 +231,12 @@ def _weighed(
         min_effects=options.min_effects,
         resamples=options.resamples,
     )
+    told = caveats(
+        {run.arm.name: run.outcomes() for run in runs},
+        {run.arm.name: run.reused for run in runs},
+        measures,
+        values,
+    )
     now = datetime.now(UTC)
     return Report(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -216,7 +249,7 @@ def _weighed(
         arms=tuple(_figures(run, asked, weighed) for run in runs),
         comparisons=weighed.comparisons,
         values=values,
-        notes=(*questions.notes, *notes, *_degraded(runs)),
+        notes=(*questions.notes, *notes, *options.late_notes(), *told),
         machine=machine(),
     )
 
@@ -235,19 +268,6 @@ def _figures(run: _Run, asked: Sequence[Question], weighed: Weighed) -> ArmFigur
         busy_s=round(sum(outcome.wall_ms for outcome in outcomes) / 1000, 3),
         num_reused=run.reused,
     )
-
-
-def _degraded(runs: Sequence[_Run]) -> list[str]:
-    """Return a note for each arm that did not do all that it does on a quiet machine."""
-    notes = []
-    for run in runs:
-        told = [one.outcome.degraded for one in run.kept.values() if one.outcome.degraded]
-        if told:
-            notes.append(
-                f"{run.arm.name}: {len(told)} of {len(run.keys)} questions were answered without "
-                f"all of its parts, as {told[0][0]!r}"
-            )
-    return notes
 
 
 def _in_turn(runs: Sequence[_Run], turn: int) -> list[_Run]:

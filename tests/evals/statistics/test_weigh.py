@@ -222,3 +222,9 @@ def test_options_that_cannot_be_meant_are_told_at_once():
     assert "'EM' that matters cannot be nan" in str(fault.value)
     assert "0 resamples make no interval" in str(fault.value)
     assert "a seed is 0 or more, not -1" in str(fault.value)
+
+
+def test_a_single_question_shows_no_difference_of_times():
+    values = {"old": {"p95_ms": np.array([1.0])}, "new": {"p95_ms": np.array([9.0])}}
+    (found,) = weigh(values, np.zeros(1, dtype=np.int64), [P95], baseline="old").comparisons
+    assert found.p == found.p_holm == 1.0

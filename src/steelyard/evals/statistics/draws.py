@@ -20,6 +20,7 @@ from steelyard.evals.statistics.resampling import (
     count_blocks,
     quantile,
 )
+from steelyard.evals.statistics.significance import BOOTSTRAP, Significance, bootstrap_p
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class PairedQuantiles:
     @property
     def n(self) -> int:
         return len(self.after.sorted_values)
+
+    def significance(self, shifted_B: Floats) -> Significance:
+        """Return the test of no difference; a single cluster shows none, whatever its size."""
+        return Significance(1.0 if self.num_clusters < 2 else bootstrap_p(shifted_B), BOOTSTRAP)
 
     def delta(self, shifted_B: Floats) -> Interval:
         """Return the difference with the middle 95 % of its resamples (NaN: not to be told)."""

@@ -28,9 +28,7 @@ from steelyard.evals.statistics.intervals import (
 from steelyard.evals.statistics.power import mean_mde, needed
 from steelyard.evals.statistics.resampling import content_seed
 from steelyard.evals.statistics.significance import (
-    BOOTSTRAP,
     Significance,
-    bootstrap_p,
     holm,
     paired_tests,
 )
@@ -197,7 +195,7 @@ class _Scales:
             candidate=arm,
             measure=measure,
             delta=delta,
-            significance=Significance(bootstrap_p(shifted_B), BOOTSTRAP),
+            significance=pair.significance(shifted_B),
             mde=lambda m: pair.mde(delta, shifted_B, num_comparisons=m),
         )
 
