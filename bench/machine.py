@@ -1,13 +1,13 @@
 """What a result was measured on, and where results go."""
 
 import json
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from steelyard.infra.machine import machine as about_machine
 
 OUT = Path(__file__).parent / "out"
 
@@ -23,13 +23,8 @@ def machine() -> dict[str, Any]:
         text=True,
         check=False,
     )
-    return {
-        "commit": git.stdout.strip() + ("+" if dirty.stdout.strip() else ""),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
+    commit = git.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+    return {"commit": commit, **about_machine()}
 
 
 def write_result(name: str, result: Mapping[str, Any], *, quiet: bool = False) -> Path:
@@ -59,11 +54,3 @@ def _children(pid: int) -> list[int]:
         for child in (task / "children").read_text(encoding="ascii").split():
             found += [int(child), *_children(int(child))]
     return found
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "")

@@ -24,8 +24,8 @@ import numpy as np
 from legs import OUT, KeptVectors
 from machine import write_result
 from numpy.typing import NDArray
-from retrieval_quality import System
 from sets import EvaluationSet, load_set, ndcg
+from system import System
 
 from steelyard.chunk import ChunkOptions, StructureChunker
 from steelyard.core.ranking import Hit, Ranking
@@ -146,7 +146,7 @@ def measure(label: str, vectors: KeptVectors, encoder: Encoder) -> None:
     options = ChunkOptions()
     system = System(vectors, StructureChunker(vectors.embedder.tokenizer, options))
     num_chunks = system.add(one.documents)
-    pools = {query: system.find(text).fused() for query, text in one.queries.items()}
+    pools = {query: system.find(text) for query, text in one.queries.items()}
     texts = [system.texts[i] for fused in pools.values() for i in fused.chunk_ids[:POOL]]
     encoder.warm([*texts, *one.queries.values()])
     sampled_texts = texts[:: max(1, len(texts) // 100)]
