@@ -194,10 +194,15 @@ class Bundle:
             except SteelyardError as error:
                 log.warning("answer_not_logged reason=%s", error)
 
-        if self._logs:
+        if not self._logs:
+            return
+        try:
             writing = self._home.workers.query.submit(written)
-            self._writing.add(writing)
-            writing.add_done_callback(self._writing.discard)
+        except RuntimeError:  # of a closed pool: its asker outlived the home
+            log.warning("answer_not_logged reason=%s", "the home is closed")
+            return
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
 
     async def aclose(self) -> None:
         """Finish the log, and close the models' connections and child processes; safe where none

@@ -52,7 +52,7 @@ def compared(tmp_path: Path) -> Path:
 def test_ab_prints_both_sides_and_the_lines_that_would_promote(compared):
     done = run("eval", "ab", cwd=compared)
     assert done.returncode == 0, done.stderr
-    assert "wide  50% of the users see it" in done.stdout
+    assert "wide  50% of the users see it, first on 20" in done.stdout
     assert "underpowered" in done.stdout
     assert "more users" in done.stdout
     assert '[context]\norder = "best"\n\n[retrieve]\npool = 100' in done.stdout

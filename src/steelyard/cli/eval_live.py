@@ -1,5 +1,6 @@
 """`steelyard eval ab`: how the live comparison of two bundles stands."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -54,7 +55,8 @@ def ab(
 def _show(report: AbReport) -> None:
     experiment = report.experiment
     show.out.print(
-        f"[bold]{escape(experiment.name)}[/]  {experiment.share:.0%} of the users see it"
+        f"[bold]{escape(experiment.name)}[/]  {experiment.share:.0%} of the users see it, "
+        f"first on {datetime.fromtimestamp(experiment.started_at, UTC):%Y-%m-%d %H:%M} UTC"
     )
     show.out.print(_sides(report.champion, report.challenger))
     if report.broken:

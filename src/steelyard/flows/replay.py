@@ -102,9 +102,14 @@ def replay_of(
         InputError: the log has no such question.
     """
     since = 0.0 if since_s is None else time.time() - since_s
-    lines = store.recent_answers(limit=MAX_ANSWERS, since=since, failed=True)
-    left_out: Counter[str] = Counter()
-    chosen = _chosen(lines, left_out, last=last, as_asked=as_asked, per_user=per_user)
+    limit = 0
+    while True:  # most of a long log need not be read
+        limit = min(4 * max(limit, last), MAX_ANSWERS)
+        lines = store.recent_answers(limit=limit, since=since, failed=True)
+        left_out: Counter[str] = Counter()
+        chosen = _chosen(lines, left_out, last=last, as_asked=as_asked, per_user=per_user)
+        if len(chosen) == last or len(lines) < limit or limit == MAX_ANSWERS:
+            break
     notes = [f"{num:,} questions left out: {reason}" for reason, num in left_out.items()]
     if not chosen:
         told = f" ({'; '.join(notes)})" if notes else ""

@@ -1,7 +1,6 @@
 """Pseudonyms: the query log tells users apart, and nobody can tell from it who they are."""
 
 import hashlib
-import hmac
 import os
 import secrets
 from functools import cached_property
@@ -11,7 +10,7 @@ from steelyard.core.errors import SetupError
 from steelyard.infra.files import explained, make_folder
 
 _SECRET_BYTES = 32
-_PSEUDONYM_CHARS = 24
+_PSEUDONYM_BYTES = 12
 
 
 class Pseudonyms:
@@ -25,8 +24,10 @@ class Pseudonyms:
         """Return the pseudonym of `name`, the same one for ever in this home; "" of ""."""
         if not name:
             return ""
-        whole = hmac.new(self._secret, name.encode("utf-8", "replace"), hashlib.sha256)
-        return whole.hexdigest()[:_PSEUDONYM_CHARS]
+        whole = hashlib.blake2b(
+            name.encode("utf-8", "replace"), key=self._secret, digest_size=_PSEUDONYM_BYTES
+        )
+        return whole.hexdigest()
 
     @cached_property
     def _secret(self) -> bytes:
