@@ -16,6 +16,7 @@ from steelyard.datasets.layouts import Laid, parts_of
 from steelyard.datasets.ledger import Ledger, Place, shown
 from steelyard.datasets.lines import Row, parse_json, read_lines, read_rows, read_text
 from steelyard.datasets.rows import DraftQuestion, RowReader, document_of, question_of
+from steelyard.datasets.sheets import is_sheet, read_sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def read_draft(laid: Laid, ledger: Ledger, *, part: str) -> Draft:
         judgements = read_judgements(_part_file(files["part_qrels"], part, ledger), ledger)
     return Draft(
         documents=_documents(files, ledger),
-        questions=read_questions(read_rows(files["queries"], ledger), ledger),
+        questions=read_questions(_question_rows(files["queries"], ledger), ledger),
         judgements=tuple(judgements),
         by_title="document_qrels" in files,
         judged_only="part_qrels" in files,
@@ -138,7 +139,7 @@ def _squad(path: Path, ledger: Ledger) -> Draft:
     articles = value.get("data") if isinstance(value, dict) else None
     if not isinstance(articles, list):
         if isinstance(value, list):
-            return Draft((), read_questions(read_rows(path, ledger), ledger))
+            return Draft((), read_questions(_question_rows(path, ledger), ledger))
         if value is not None:
             ledger.fault(place, "field 'data' must list articles, as SQuAD's does")
         return Draft((), ())
@@ -192,3 +193,7 @@ def _qa(qa: Any, document: str, place: Place, number: int, ledger: Ledger) -> Ro
     reader = RowReader(Row(at, fields), ledger)
     given["id"] = reader.identity(("id",), missing=f"{document}-q{number}")
     return Row(at, given)
+
+
+def _question_rows(path: Path, ledger: Ledger) -> Iterator[Row]:
+    return read_sheet(path, ledger) if is_sheet(path) else read_rows(path, ledger)

@@ -52,6 +52,7 @@ LAYOUTS = (
         {"corpus": _CORPUS, "collection": _packed("collection.tsv", "corpus.tsv")},
     ),
     Layout("questions", {"queries": _packed("questions.jsonl", "queries.jsonl")}, {}),
+    Layout("a table", {"queries": _packed("questions.csv", "questions.tsv")}, {}),
 )
 
 

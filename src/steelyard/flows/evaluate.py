@@ -77,9 +77,11 @@ class _Run:
 
     def outcomes(self) -> list[Outcome]:
         """Return all outcomes in the set's order; every question has one by now."""
+        told = [self.kept[place].outcome for place in range(len(self.keys))]
         return [
-            replace(self.kept[place].outcome, question_id=self.ids[place])
-            for place in range(len(self.keys))
+            # An outcome may be shared with a question, or a run, that has another id for it.
+            one if one.question_id == identity else replace(one, question_id=identity)
+            for one, identity in zip(told, self.ids, strict=True)
         ]
 
     def progress(self) -> Progress:
