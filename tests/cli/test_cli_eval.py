@@ -119,3 +119,12 @@ def test_a_gate_without_a_rule_passes_nothing(data):
 
 def test_no_runs_yet_says_how_to_make_one(data):
     assert "steelyard eval run" in run("list").stdout
+
+
+def test_looking_for_runs_makes_no_home(tmp_path):
+    assert "no runs yet in home" in run("list", "--home", tmp_path / "typo").stdout
+    for words in (["show"], ["compare", "last:a", "last:b"], ["delete", "last"]):
+        done = run(*words, "--home", tmp_path / "typo")
+        assert isinstance(done.exception, NotFound)
+        assert "there is no such folder" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """What the verbs of `steelyard eval` share: options, reading numbers, writing reports."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +10,11 @@ import typer
 
 from steelyard.cli import show
 from steelyard.cli.eval_show import show_report
-from steelyard.core.errors import InputError, SetupError
+from steelyard.core.errors import InputError, NotFound, SetupError
 from steelyard.core.evaluation import Report
 from steelyard.core.protocols import Measure
 from steelyard.evals.measures import parse_measures
-from steelyard.evals.records import Records
+from steelyard.evals.records import Records, records_path
 from steelyard.evals.report import report_json, report_markdown, write_page
 
 MIN_EFFECT = 0.02
@@ -26,6 +27,23 @@ HtmlFile = Annotated[
 ]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", help="write the tables to a file")]
 Run = Annotated[str, typer.Argument(help="a run's id, the beginning of it, or `last`")]
+
+
+def kept_runs(home: Path) -> Records:
+    """Open what a home's runs left behind, to read it: nothing is made, and a home on a disk
+    that cannot be written is read as it is.
+
+    Raises:
+        NotFound: there is no such home, or nothing was ever run in it.
+    """
+    path = records_path(home)
+    if not path.exists():
+        why = "no run was ever made there" if home.is_dir() else "there is no such folder"
+        raise NotFound(
+            f"home {str(home)!r} keeps no runs ({why}): steelyard eval run --data DIR --arms "
+            "bm25,dense,hybrid, or name another home by --home"
+        )
+    return Records(path, readonly=not os.access(path.parent, os.W_OK))
 
 
 def effects_for(text: str, measures: Sequence[Measure]) -> dict[str, float]:

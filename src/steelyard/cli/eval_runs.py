@@ -16,6 +16,7 @@ from steelyard.cli.eval_options import (
     check_places,
     demands_of,
     effects_of,
+    kept_runs,
     write_json,
     write_report,
 )
@@ -24,7 +25,7 @@ from steelyard.cli.evaluation import evaluation
 from steelyard.cli.options import Home, Json, home_of
 from steelyard.core.errors import InputError
 from steelyard.evals.measures import parse_measures
-from steelyard.evals.records import Records, RunRow, records_path
+from steelyard.evals.records import RunRow, records_path
 from steelyard.evals.statistics import Margin, gate
 from steelyard.flows.compare import compared
 
@@ -34,12 +35,18 @@ __all__ = ["evaluation"]
 @evaluation.command("list")
 def list_runs(ctx: typer.Context, home: Home = None, as_json: Json = False) -> None:
     """List the runs of a home, newest first."""
-    with Records(records_path(home_of(ctx, home))) as records:
-        rows = records.list_runs()
+    where = home_of(ctx, home)
+    rows: list[RunRow] = []
+    if records_path(where).exists():
+        with kept_runs(where) as records:
+            rows = records.list_runs()
     if as_json:
         show.emit_json([asdict(row) for row in rows])
     elif not rows:
-        show.out.print("no runs yet: steelyard eval run --data DIR --arms bm25,dense,hybrid")
+        show.out.print(
+            f"no runs yet in home {escape(str(where))!r}: "
+            "steelyard eval run --data DIR --arms bm25,dense,hybrid"
+        )
     else:
         show.show_rows(
             ("run", "set", "questions", "arms", "failed", "against the baseline"),
@@ -75,7 +82,7 @@ def show_run(
         steelyard eval show last --html report.html
     """
     check_places(json_file, html_file, markdown_file)
-    with Records(records_path(home_of(ctx, home))) as records:
+    with kept_runs(home_of(ctx, home)) as records:
         write_report(records, records.report(run), json_file, html_file, markdown_file)
 
 
@@ -96,7 +103,7 @@ def compare(
 
         steelyard eval compare 20261101:rag last:rag
     """
-    with Records(records_path(home_of(ctx, home))) as records:
+    with kept_runs(home_of(ctx, home)) as records:
         report = compared(records, baseline, candidate, effects=effects_of(min_effect))
     if json_file is None:
         show_report(report)
@@ -130,7 +137,7 @@ def check_gate(
     margins = [Margin.parse(text) for text in non_inferior or []]
     if not demands and not margins:
         raise InputError("the gate has no rule; add --min-delta MEASURE=GAIN or --non-inferior ...")
-    with Records(records_path(home_of(ctx, home))) as records:
+    with kept_runs(home_of(ctx, home)) as records:
         report = compared(records, baseline, candidate, effects=demands)
     arms = {arm.name: arm.figures for arm in report.arms}
     result = gate(
@@ -154,7 +161,7 @@ def check_gate(
 @evaluation.command("delete")
 def delete(ctx: typer.Context, run: Run, home: Home = None) -> None:
     """Forget a run, and the outcomes that no other run has."""
-    with Records(records_path(home_of(ctx, home))) as records:
+    with kept_runs(home_of(ctx, home)) as records:
         report = records.report(run)
         records.delete(run)
     show.out.print(f"deleted run {report.id}")

@@ -82,10 +82,10 @@ class Kept:
 class Records:
     """One SQLite file beside the home's truth; it may be deleted, and costs only the runs."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        """Open the file, making it first unless `readonly`."""
         self._path = path
-        self._database = Database(path, layout=LAYOUT)
+        self._database = Database(path, layout=LAYOUT, readonly=readonly)
 
     def known(self, keys: Sequence[bytes]) -> dict[bytes, Kept]:
         """Return the outcomes that are kept under `keys` and may be used again."""
