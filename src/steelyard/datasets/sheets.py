@@ -27,7 +27,7 @@ def read_sheet(path: Path, ledger: Ledger) -> Iterator[Row]:
     text = read_text(path, ledger)
     first = text.lstrip().partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         try:
             cells = next(reader, None)
