@@ -29,10 +29,11 @@ def read_sheet(path: Path, ledger: Ledger) -> Iterator[Row]:
     separator = max(SEPARATORS, key=first.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
+        begins = reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            ledger.fault(Place(path.name, reader.line_num), f"is no row of a table: {error}")
+            ledger.fault(Place(path.name, begins), f"is no row of a table: {error}")
             return
         if cells is None:
             return
