@@ -7,10 +7,11 @@ import pytest
 from asking import LEAVE, NOTICE, QUESTION, ask, put
 from starlette.testclient import TestClient
 
-from steelyard.app import App
+from steelyard.app import App, open_app
 from steelyard.core.errors import SetupError
 from steelyard.flows.sides import CHALLENGER, CHAMPION, assigned
-from steelyard.store import Experiment, LoggedAnswer
+from steelyard.server import build
+from steelyard.store import Experiment, LoggedAnswer, Store
 
 WIDE = '[wide]\nbase = "rag"\nretrieve.legs = "lexical"\n'
 Open = Callable[..., TestClient]
@@ -297,3 +298,26 @@ def test_a_rating_may_overtake_the_log(client, monkeypatch):
     assert client.post("/v1/feedback", json=rating).status_code == 200
     assert len(tries) == 2
     assert store.recent_answers()[0].rating == "up"
+
+
+def test_a_comparison_ends_when_its_setting_goes_and_goes_on_when_it_comes_back(tmp_path, file):
+    """One home, served three times: with a challenger, without, and with it again."""
+    flags = {"embed.model": "hashing"}
+    split = flags | {"serve.challenger": str(file), "serve.challenger_share": 0.5}
+    seen = []
+    for options in (split, flags, split):
+        app = open_app(tmp_path / "one", flags=options)
+        with TestClient(build(app), base_url="http://127.0.0.1:8080") as client:
+            if not seen:
+                put(client)
+            seen.append(query(client, user_on(CHALLENGER)))
+            known = app.store.experiments()
+        app.close()
+    (one,) = known
+    assert [given["bundle"] for given in seen] == [one.challenger, one.champion, one.challenger]
+    store = Store.open(tmp_path / "one" / "steelyard.db")
+    lines = store.recent_answers()  # a server that ends has written them all
+    assert [line.experiment for line in lines] == [one.key, 0, one.key]
+    assert len({line.user for line in lines}) == 1
+    assert len(store.exposures(one.key)) == 2
+    store.close()

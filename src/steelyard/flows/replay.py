@@ -23,6 +23,10 @@ from steelyard.store.answers import MAX_ANSWERS
 
 PER_USER = 10
 _PUBLIC = frozenset({PUBLIC_GROUP})
+_AGREEMENT = (
+    "to agree less with what was served is called worse here, and is better where that was wrong: "
+    "look at the questions, or at agree_up and agree_down"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ def replay_of(
         raise InputError(f"the query log has no question to ask again{told}")
     queries = {one.id: _query(one) for one in chosen}
     questions = tuple(_question(one, _still_there(store, one, queries[one.id])) for one in chosen)
+    notes.insert(0, _AGREEMENT)
     alone = sum(not one.user for one in chosen)
     if alone:
         notes.append(f"{alone:,} questions named no user and count as if each had its own")
