@@ -111,6 +111,16 @@ def test_what_cannot_be_meant_is_told_before_anything_is_ingested(data, tmp_path
     assert not (tmp_path / "home" / "evals" / "homes").exists()
 
 
+def test_a_gate_tells_that_a_model_server_did_not_answer(data):
+    gone = "gone=rag llm.url=http://127.0.0.1:9/v1"
+    done = run("run", "-d", data, "-a", "rag", "--arm", gone, "-m", "F1")
+    assert done.exit_code == 0, done.output
+    rule = ["--baseline", "last:rag", "--candidate", "last:gone", "--non-inferior", "F1:-1.1"]
+    assert "gone: 3 of 3 questions were answered without" in run("gate", *rule).stdout
+    [note] = json.loads(run("gate", *rule, "--json").stdout)["notes"]
+    assert "llm: cannot connect" in note
+
+
 def test_a_gate_without_a_rule_passes_nothing(data):
     done = run("gate", "--baseline", "a:b", "--candidate", "c:d")
     assert isinstance(done.exception, InputError)

@@ -150,11 +150,13 @@ def check_gate(
     )
     if as_json:
         reasons = [asdict(reason) for reason in result.reasons]
-        show.emit_json({"passed": result.passed, "reasons": reasons})
+        show.emit_json({"passed": result.passed, "reasons": reasons, "notes": report.notes})
     else:
         for reason in result.reasons:
             mark = "[green]pass[/]" if reason.passed else "[red]fail[/]"
             show.out.print(f"{mark}  {escape(reason.rule)}: {escape(reason.sentence)}")
+        for line in report.notes:  # as of a model server that did not answer
+            show.out.print(f"[yellow]note[/]  {escape(line)}")
     raise typer.Exit(0 if result.passed else 1)
 
 
