@@ -10,6 +10,7 @@ from rich.markup import escape
 from steelyard.app import App
 from steelyard.cli import data_show, show
 from steelyard.cli.data_review import review
+from steelyard.cli.data_rows import add_verbs
 from steelyard.cli.options import (
     Collection,
     Home,
@@ -42,9 +43,11 @@ from steelyard.flows.questions import (
 )
 
 data = typer.Typer(
-    help="Question sets: made from a home, reviewed, checked, exported.", no_args_is_help=True
+    help="Question sets and training rows: made, checked, reviewed, kept, exported.",
+    no_args_is_help=True,
 )
 data.command("review")(review)
+add_verbs(data)
 
 Name = Annotated[str, typer.Argument(help="the set's name, a folder below questions/ of the home")]
 Place = Annotated[str, typer.Argument(help="a folder, a file, or the name of a home's set")]

@@ -21,8 +21,12 @@ class Place:
 
 @dataclass(slots=True)
 class Ledger:
-    """Collects while files are read; `check` raises for all faults together."""
+    """Collects while files are read; `check` raises for all faults together.
 
+    The first `keep` faults are kept; `check` shows 20 of them.
+    """
+
+    keep: int = SHOWN_FAULTS
     _faults: list[str] = field(default_factory=list)
     num_faults: int = 0
     _counted: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -31,7 +35,7 @@ class Ledger:
     def fault(self, place: Place, problem: str) -> None:
         """Keep a fault with which no result can be trusted; name the field in `problem`."""
         self.num_faults += 1
-        if len(self._faults) < SHOWN_FAULTS:
+        if len(self._faults) < self.keep:
             self._faults.append(f"{place}: {problem}")
 
     def count(self, problem: str, example: object, *, times: int = 1) -> None:
@@ -54,10 +58,15 @@ class Ledger:
         """
         if not self.num_faults:
             return
-        more = self.num_faults - len(self._faults)
-        lines = [*self._faults, f"... and {more:,} more"] if more else self._faults
+        first = self._faults[:SHOWN_FAULTS]
+        more = self.num_faults - len(first)
+        lines = [*first, f"... and {more:,} more"] if more else first
         counted = "1 fault" if self.num_faults == 1 else f"{self.num_faults:,} faults"
         raise InputError(f"{what} has {counted}; repair and try again:\n  " + "\n  ".join(lines))
+
+    def faults(self) -> tuple[str, ...]:
+        """Return the faults that were kept, in the order in which they were found."""
+        return tuple(self._faults)
 
     def notes(self) -> tuple[str, ...]:
         """Return every note as a sentence, counted ones with their number and first place."""

@@ -1,0 +1,58 @@
+"""`steelyard data` for training rows, as a user runs it."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from steelyard.cli.program import program
+from steelyard.core.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEELYARD_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(*words):
+    return CliRunner().invoke(program, ["data", *map(str, words)])
+
+
+def read(*words):
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def written(folder, rows, name="rows.jsonl"):
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def labelled(*texts):
+    return [{"text": text, "label": "a", "doc_id": text.split()[0]} for text in texts]
+
+
+def test_validate_tells_the_kind_first_and_exits_with_2_on_a_fault(tmp_path):
+    sound = written(tmp_path, labelled("one", "two"))
+    done = run("validate", sound)
+    assert done.exit_code == 0
+    assert done.stdout.startswith("rows.jsonl: 2 rows of the form labelled")
+    unsound = written(tmp_path, [{"text": "", "label": "a"}, {"text": "b"}])
+    assert isinstance(run("validate", unsound).exception, InputError)
+    done = run("validate", unsound, "--json")
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["faults"] == [
+        "rows.jsonl:1: field 'text' is empty",
+        "rows.jsonl:2: field 'label' is missing: a row of labelled has 'label', 'text'",
+    ]
+
+
+def test_validate_never_prints_what_is_private(tmp_path):
+    path = written(tmp_path, labelled("x write to ana.reis@example.org"))
+    for words in (["validate", path], ["validate", path, "--json"]):
+        done = run(*words)
+        assert "e-mail address" in done.stdout
+        assert "ana.reis" not in done.output
