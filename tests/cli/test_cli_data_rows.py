@@ -56,3 +56,24 @@ def test_validate_never_prints_what_is_private(tmp_path):
         done = run(*words)
         assert "e-mail address" in done.stdout
         assert "ana.reis" not in done.output
+
+
+def test_import_keeps_a_version_that_versions_lists_and_diff_compares(tmp_path):
+    first = read("import", written(tmp_path, labelled("one", "two")), "--name", "small")
+    again = read("import", written(tmp_path, labelled("two", "one")), "--name", "small")
+    assert (first["known"], again["known"], first["id"]) == (False, True, again["id"])
+    third = read("import", written(tmp_path, labelled("two", "three")), "--name", "small")
+    assert {one["id"] for one in read("versions")["versions"]} == {first["id"], third["id"]}
+    found = read("diff", first["id"][:8], "small")
+    assert (len(found["added"]), len(found["removed"]), found["same"]) == (1, 1, 1)
+    shown = run("diff", first["id"][:8], "small").stdout
+    assert "added" in shown
+    assert "three" in shown
+    assert "small" in run("versions").stdout
+
+
+def test_import_refuses_rows_with_faults_and_keeps_nothing(tmp_path, home):
+    done = run("import", written(tmp_path, [{"text": "", "label": "a"}]), "--name", "small")
+    assert isinstance(done.exception, InputError)
+    assert read("versions") == {"versions": []}
+    assert not home.exists()

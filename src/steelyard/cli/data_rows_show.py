@@ -1,14 +1,25 @@
 """How training rows look in the terminal and as JSON."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.markup import escape
 
 from steelyard.cli import show
-from steelyard.datasets.training import ReadRows
+from steelyard.core.training import TrainingRow
+from steelyard.datasets.training import (
+    Difference,
+    Kept,
+    ReadRows,
+    Version,
+    first_text,
+    sha256_of,
+)
 
 SHOWN_FLAGS = 20
+SHORT_ID = 12
 
 
 def show_read(found: ReadRows, *, as_json: bool) -> None:
@@ -52,3 +63,86 @@ def read_json(found: ReadRows) -> dict[str, Any]:
         ],
         "notes": list(found.notes),
     }
+
+
+def show_kept(kept: Kept, *, as_json: bool) -> None:
+    version = kept.version
+    if as_json:
+        show.emit_json(version_json(version) | {"known": kept.known})
+        return
+    said = "was kept already" if kept.known else "kept"
+    show.out.print(
+        f"{said}: {escape(version.name)} {version.id[:SHORT_ID]}, "
+        f"{version.num_rows:,} rows of {version.kind}{_parts(version)}"
+    )
+
+
+def show_versions(listed: Sequence[Version], *, as_json: bool) -> None:
+    if as_json:
+        show.emit_json({"versions": [version_json(one) for one in listed]})
+    elif not listed:
+        show.note("no version yet: make one by `steelyard data import FILE --name NAME`")
+    else:
+        names = ("id", "name", "kind", "rows", "splits", "made by", "of", "at")
+        show.show_rows(names, [_version_cells(one) for one in listed])
+
+
+def version_json(version: Version) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "root": version.root,
+        "name": version.name,
+        "kind": version.kind.value,
+        "rows": version.num_rows,
+        "splits": dict(version.splits),
+        "recipe": dict(version.recipe),
+        "parents": list(version.parents),
+        "sources": dict(version.sources),
+        "created_at": version.created_at,
+    }
+
+
+def show_diff(
+    found: Difference,
+    *,
+    limit: int,
+    read_old: Callable[[], Sequence[TrainingRow]],
+    read_new: Callable[[], Sequence[TrainingRow]],
+    as_json: bool,
+) -> None:
+    """Show the counts, and the first rows of each side, which are read only then."""
+    sides = {"added": found.added, "removed": found.removed, "moved": found.moved}
+    if as_json:
+        show.emit_json({"same": found.num_same, **{name: list(one) for name, one in sides.items()}})
+        return
+    counts = ", ".join(f"{len(hashes):,} {name}" for name, hashes in sides.items())
+    show.out.print(f"{counts}, {found.num_same:,} the same")
+    for name, hashes in sides.items():
+        if not hashes or not limit:
+            continue
+        wanted = set(hashes[:limit])
+        for row in (read_old if name == "removed" else read_new)():
+            identity = sha256_of(row)
+            if identity in wanted:
+                line = show.short(" ".join(first_text(row.example).split()[:20]))
+                show.out.print(f"{name} [dim]{identity[:SHORT_ID]}[/] {escape(line)}")
+                wanted.discard(identity)
+
+
+def _version_cells(version: Version) -> tuple[str, ...]:
+    made = datetime.fromtimestamp(version.created_at, UTC)
+    return (
+        version.id[:SHORT_ID],
+        version.name,
+        version.kind.value,
+        f"{version.num_rows:,}",
+        _parts(version).removeprefix(": "),
+        str(version.recipe.get("verb", "")),
+        ", ".join(one[:SHORT_ID] for one in version.parents),
+        f"{made:%Y-%m-%d %H:%M}",
+    )
+
+
+def _parts(version: Version) -> str:
+    parts = ", ".join(f"{number:,} {name}" for name, number in version.splits.items())
+    return f": {parts}" if parts else ""

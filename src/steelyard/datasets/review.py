@@ -28,7 +28,7 @@ from steelyard.infra.files import FileLock, make_folder, write_atomic
 
 QUESTIONS = "questions.jsonl"
 FOLDER = "questions"  # of a home: one folder a set
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = ".lock"
 _LOCK_TIMEOUT_S = 10.0
 
@@ -86,7 +86,7 @@ def set_folder(home: Path, name: str) -> Path:
     Raises:
         InputError: no name for a folder.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InputError(
             f"{name!r} is no name for a set: use up to 64 letters, digits, '.', '_' or '-'"
         )
@@ -102,7 +102,7 @@ def find_set(home: Path, place: str) -> Path:
     path = Path(place)
     if path.exists():
         return path
-    if _NAME.fullmatch(place) and (home / FOLDER / place / QUESTIONS).is_file():
+    if NAME.fullmatch(place) and (home / FOLDER / place / QUESTIONS).is_file():
         return home / FOLDER / place
     there = ", ".join(file.parent.name for file in sorted((home / FOLDER).glob(f"*/{QUESTIONS}")))
     raise NotFound(

@@ -1,15 +1,40 @@
 """Training rows: read from any usual form, checked, kept as versions that never change."""
 
+from steelyard.datasets.training.canonical import sha256_of
+from steelyard.datasets.training.diff import Difference, diff
 from steelyard.datasets.training.forms import FORMS
 from steelyard.datasets.training.read import Flag, ReadFile, ReadRows, read_files
+from steelyard.datasets.training.texts import first_text
+from steelyard.datasets.training.versions import (
+    IndexedRow,
+    Kept,
+    Version,
+    find_version,
+    keep,
+    read_index,
+    read_kept,
+    versions,
+)
 from steelyard.datasets.training.write import forms_of, write_training
 
 __all__ = [
     "FORMS",
+    "Difference",
     "Flag",
+    "IndexedRow",
+    "Kept",
     "ReadFile",
     "ReadRows",
+    "Version",
+    "diff",
+    "find_version",
+    "first_text",
     "forms_of",
+    "keep",
     "read_files",
+    "read_index",
+    "read_kept",
+    "sha256_of",
+    "versions",
     "write_training",
 ]

@@ -40,6 +40,11 @@ def texts_of(example: Example) -> Iterator[FieldText]:
             yield from (FieldText("text", text), FieldText("label", label))
 
 
+def first_text(example: Example) -> str:
+    """Return what an example begins with, to be told from others by a person."""
+    return next((one.text for one in texts_of(example) if one.text.strip()), "")
+
+
 def asked_of(example: Example) -> Iterator[FieldText]:
     """Yield what an example asks: an evaluation's question there gives its answer away."""
     match example:
