@@ -206,9 +206,12 @@ class Database:
         Raises:
             SetupError: the file belongs to another program or to a newer version of ours.
         """
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
-        empty = connection.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
+        # One statement sees one state: another process may be making the file at this moment.
+        version, owner, empty = connection.execute(
+            "SELECT (SELECT user_version FROM pragma_user_version), "
+            "(SELECT application_id FROM pragma_application_id), "
+            "NOT EXISTS (SELECT 1 FROM sqlite_master)"
+        ).fetchone()
         if owner != self._layout.application_id and not empty:
             raise SetupError(
                 f"{str(self.path)!r} is a database of another program: choose another --home"
@@ -218,7 +221,7 @@ class Database:
                 f"{str(self.path)!r} has layout {version}, but this version of Steelyard knows"
                 f" layouts up to {self._layout.version}: run `pip install --upgrade steelyard`"
             )
-        return version
+        return int(version)
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         """Switch to WAL; SQLite does not wait for this lock by itself, so wait here."""
