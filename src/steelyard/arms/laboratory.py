@@ -161,7 +161,7 @@ class Laboratory:
     def _changes(self) -> list[str]:
         """Return a note for each live home whose documents changed while they were asked of."""
         return [
-            f"documents of {str(path)!r} changed while it was asked, so that early and late "
+            f"documents of home {path.name!r} changed while it was asked, so that early and late "
             "questions met different ones: run it again when they are at rest"
             for path, seq in self._begun_at.items()
             if self._apps[path].store.last_seq() != seq

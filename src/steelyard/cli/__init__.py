@@ -7,8 +7,6 @@ from typing import Any
 
 import typer
 
-from steelyard.cli.program import program
-from steelyard.cli.show import EXIT_CODES, complain
 from steelyard.core.errors import SteelyardError
 
 __all__ = ["main"]
@@ -20,6 +18,11 @@ WrongCommand: Any = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Run the command line; expected errors end in one line on stderr and an exit code."""
+    try:  # loading takes a second, in which an interrupt is no error of ours
+        from steelyard.cli.program import program
+        from steelyard.cli.show import EXIT_CODES, complain
+    except KeyboardInterrupt:
+        sys.exit(130)
     logging.basicConfig(
         level=os.environ.get("LOGLEVEL", "ERROR").upper(),
         format="%(levelname)s %(name)s: %(message)s",
