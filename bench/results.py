@@ -216,7 +216,8 @@ def main() -> None:
             "## Answers without a language model",
             "",
             "The built-in answerer quotes sentences, so F1 against answers of a few words is low; "
-            "`base` has no documents and declines everything. The handbook is our own example "
+            "`base` has no documents and declines everything; `oracle` has no gold for what cannot "
+            "be answered, so it declines that by construction. The handbook is our own example "
             "([whole report](handbook-report.html)); the answerer's threshold was chosen with a "
             "look at it.",
             "",
