@@ -77,3 +77,31 @@ def test_import_refuses_rows_with_faults_and_keeps_nothing(tmp_path, home):
     assert isinstance(done.exception, InputError)
     assert read("versions") == {"versions": []}
     assert not home.exists()
+
+
+def test_dedup_and_split_make_versions_of_the_one_before(tmp_path):
+    texts = [f"{word} is the {n}th of its kind" for n, word in enumerate("abcdefghij" * 2)]
+    rows = labelled(*texts, "A is: the 0th of its KIND")
+    first = read("import", written(tmp_path, rows), "--name", "small")
+    second = read("dedup", "small", "--threshold", "1")
+    assert (second["parents"], second["rows"], second["exact"]) == ([first["id"]], 20, 1)
+    third = read("split", "small", "--test", "0.2", "--validation", "0")
+    assert third["splits"] == {"train": 16, "test": 4}
+    assert read("dedup", "small", "--threshold", "1")["splits"] == third["splits"]
+    assert read("split", second["id"], "--test", "0.2", "--validation", "0")["known"]
+    assert "groups" in run("split", "small", "--seed", "5").stdout
+    assert isinstance(run("split", "small", "--test", "1.5").exception, InputError)
+
+
+def test_leaks_are_told_refused_and_removed(tmp_path):
+    rows = labelled("Where is the red crane kept?", "Who opens the gate?", "Nothing of the kind")
+    read("import", written(tmp_path, rows), "--name", "small")
+    assert isinstance(run("leaks", "small").exception, InputError)  # there is no set
+    held = written(tmp_path, [{"id": "q1", "question": "where is the RED crane kept"}], "q.jsonl")
+    done = run("leaks", "small", "--against", held, "--json")
+    assert done.exit_code == 2
+    (leak,) = json.loads(done.stdout)["leaks"]
+    assert (leak["line"], leak["question"], leak["similarity"]) == (1, "q1", 1.0)
+    assert isinstance(run("leaks", "small", "--against", held).exception, InputError)
+    assert read("leaks", "small", "--against", held, "--remove")["version"]["rows"] == 2
+    assert read("leaks", "small", "--against", held)["leaks"] == []

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from steelyard.cli import data_rows_show
+from steelyard.cli.data_refine import dedup, leaks, split
 from steelyard.cli.options import Home, Json, home_of
 from steelyard.datasets.training import (
     FORMS,
@@ -126,5 +127,8 @@ def add_verbs(data: typer.Typer) -> None:
     """Add the verbs of training rows to the group."""
     data.command("import")(import_rows)
     data.command("validate")(validate)
+    data.command("dedup")(dedup)
+    data.command("leaks")(leaks)
+    data.command("split")(split)
     data.command("versions")(list_versions)
     data.command("diff")(compare)

@@ -2,8 +2,17 @@
 
 from steelyard.datasets.training.canonical import sha256_of
 from steelyard.datasets.training.diff import Difference, diff
+from steelyard.datasets.training.duplicates import THRESHOLD, Deduplicated, Duplicate, deduplicate
 from steelyard.datasets.training.forms import FORMS
+from steelyard.datasets.training.leaks import (
+    EvaluationQuestion,
+    Leak,
+    digest_of,
+    evaluation_questions,
+    find_leaks,
+)
 from steelyard.datasets.training.read import Flag, ReadFile, ReadRows, read_files
+from steelyard.datasets.training.splits import BY, Shares, Splits, split_rows
 from steelyard.datasets.training.texts import first_text
 from steelyard.datasets.training.versions import (
     IndexedRow,
@@ -18,15 +27,27 @@ from steelyard.datasets.training.versions import (
 from steelyard.datasets.training.write import forms_of, write_training
 
 __all__ = [
+    "BY",
     "FORMS",
+    "THRESHOLD",
+    "Deduplicated",
     "Difference",
+    "Duplicate",
+    "EvaluationQuestion",
     "Flag",
     "IndexedRow",
     "Kept",
+    "Leak",
     "ReadFile",
     "ReadRows",
+    "Shares",
+    "Splits",
     "Version",
+    "deduplicate",
     "diff",
+    "digest_of",
+    "evaluation_questions",
+    "find_leaks",
     "find_version",
     "first_text",
     "forms_of",
@@ -35,6 +56,7 @@ __all__ = [
     "read_index",
     "read_kept",
     "sha256_of",
+    "split_rows",
     "versions",
     "write_training",
 ]
