@@ -1,6 +1,7 @@
 """`steelyard data` for training rows, as a user runs it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -105,3 +106,22 @@ def test_leaks_are_told_refused_and_removed(tmp_path):
     assert isinstance(run("leaks", "small", "--against", held).exception, InputError)
     assert read("leaks", "small", "--against", held, "--remove")["version"]["rows"] == 2
     assert read("leaks", "small", "--against", held)["leaks"] == []
+
+
+def test_a_version_is_exported_split_by_split_in_a_form_of_its_kind(tmp_path):
+    rows = labelled(*(f"{word} thing" for word in "abcdefghij"))
+    read("import", written(tmp_path, rows), "--name", "small")
+    read("split", "small", "--test", "0.2", "--validation", "0")
+    files = read("export", "small", tmp_path / "out", "--form", "labelled")["files"]
+    assert sorted(name.rsplit("/")[-1] for name in files) == ["test.jsonl", "train.jsonl"]
+    texts = "".join(Path(name).read_text() for name in files)
+    lines = [json.loads(line) for line in texts.splitlines()]
+    assert sorted(one["text"] for one in lines) == sorted(one["text"] for one in rows)
+    one = read("export", "small", tmp_path / "one", "--part", "test")["files"]
+    assert [Path(name).name for name in one] == ["test.jsonl"]
+    assert isinstance(run("export", "small", tmp_path / "x", "--unreviewed").exception, InputError)
+    again = run("export", "small", tmp_path / "out")
+    assert "is not empty" in str(again.exception)
+    misfit = run("export", "small", tmp_path / "new", "--form", "alpaca")
+    assert "does not fit the form 'alpaca'; export it as one of" in str(misfit.exception)
+    assert not (tmp_path / "new").exists()

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from steelyard.app import App
-from steelyard.cli import data_show, show
+from steelyard.cli import data_show
 from steelyard.cli.data_review import review
 from steelyard.cli.data_rows import add_verbs
 from steelyard.cli.options import (
@@ -23,6 +22,7 @@ from steelyard.cli.options import (
     opened,
 )
 from steelyard.core.documents import DEFAULT_COLLECTION
+from steelyard.core.errors import InputError
 from steelyard.core.protocols import Completer
 from steelyard.datasets import (
     FORMS,
@@ -30,11 +30,14 @@ from steelyard.datasets import (
     clusters,
     export_set,
     find_set,
+    is_set,
     list_sets,
     read_set,
     set_folder,
+    training,
     with_documents,
 )
+from steelyard.datasets.training import export_version, find_version, is_version
 from steelyard.flows.questions import (
     MadeQuestions,
     make_questions,
@@ -49,6 +52,7 @@ data = typer.Typer(
 data.command("review")(review)
 add_verbs(data)
 
+ROW_FORMS = ", ".join(form.name for form in training.FORMS)
 Name = Annotated[str, typer.Argument(help="the set's name, a folder below questions/ of the home")]
 Place = Annotated[str, typer.Argument(help="a folder, a file, or the name of a home's set")]
 Part = Annotated[str, typer.Option("--part", help="only one part: a split, a type, a BEIR part")]
@@ -175,7 +179,9 @@ def export(
     place: Place,
     folder: Annotated[Path, typer.Argument(help="a new folder to write to")],
     home: Home = None,
-    form: Annotated[str, typer.Option("--form", help=f"one of {', '.join(FORMS)}")] = FORMS[0],
+    form: Annotated[
+        str, typer.Option("--form", help=f"one of {', '.join(FORMS)}; of rows: {ROW_FORMS}")
+    ] = FORMS[0],
     part: Part = "",
     unreviewed: Unreviewed = False,
     documents: Annotated[
@@ -184,24 +190,36 @@ def export(
     collection: Collection = DEFAULT_COLLECTION,
     as_json: Json = False,
 ) -> None:
-    """Write a question set in our own form, BEIR's or TREC's.
+    """Write a question set in our own form, BEIR's or TREC's; or a version of training rows.
+
+    A version is named as in `steelyard data versions`, and written in any form of its kind, one
+    file a split; --part takes one of them.
 
     Examples:
 
         steelyard data export handbook ./handbook-set
 
         steelyard data export handbook ./handbook-beir --form beir --with-documents
+
+        steelyard data export support ./support-rows --form openai-chat
     """
-    found = read_set(find_set(home_of(ctx, home), place), part=part, unreviewed=unreviewed)
+    where = home_of(ctx, home)
+    if not is_set(where, place) and is_version(where, place):
+        version = find_version(where, place)
+        if unreviewed or documents:
+            raise InputError(
+                f"{place!r} is a version of training rows: --unreviewed and --with-documents are "
+                "of question sets"
+            )
+        files = export_version(where, version, folder, form=form, split=part)
+        data_show.show_files(version.id, files, as_json=as_json)
+        return
+    found = read_set(find_set(where, place), part=part, unreviewed=unreviewed)
     if documents:
         with opened(ctx, home, {}) as app:
             found = with_documents(found, read_documents(app.store, collection))
     files = export_set(folder, found, form=form)
-    if as_json:
-        show.emit_json({"id": found.id, "files": [str(file) for file in files]})
-    else:
-        for file in files:
-            show.out.print(escape(str(file)))
+    data_show.show_files(found.id, files, as_json=as_json)
 
 
 def _completer(app: App) -> Completer | None:

@@ -19,7 +19,7 @@ from steelyard.datasets.training import (
 )
 
 SHOWN_FLAGS = 20
-SHORT_ID = 12
+SHORT_ID = 8
 
 
 def show_read(found: ReadRows, *, as_json: bool) -> None:
@@ -28,7 +28,8 @@ def show_read(found: ReadRows, *, as_json: bool) -> None:
         show.emit_json(read_json(found))
         return
     for file in found.files:
-        show.out.print(f"{escape(file.name)}: {file.num_rows:,} rows of the form {file.form}")
+        what = f"rows of the form {file.form}" if file.form else "rows: no line is a JSON object"
+        show.out.print(f"{escape(file.name)}: {file.num_rows:,} {what}")
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in found.kinds.items())
     show.out.print(f"sound: {kinds or 'none'}; faults: {found.num_faults:,}")
     for note in found.notes:
@@ -139,7 +140,7 @@ def _version_cells(version: Version) -> tuple[str, ...]:
         _parts(version).removeprefix(": "),
         str(version.recipe.get("verb", "")),
         ", ".join(one[:SHORT_ID] for one in version.parents),
-        f"{made:%Y-%m-%d %H:%M}",
+        f"{made:%m-%d %H:%M}",
     )
 
 

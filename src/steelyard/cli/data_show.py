@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,14 @@ def set_json(found: QuestionSet, numbers: NDArray[np.int64]) -> dict[str, Any]:
         "origins": dict(Counter(one.origin for one in questions).most_common()),
         "notes": list(found.notes),
     }
+
+
+def show_files(identity: str, files: Sequence[Path], *, as_json: bool) -> None:
+    if as_json:
+        show.emit_json({"id": identity, "files": [str(file) for file in files]})
+        return
+    for file in files:
+        show.out.print(escape(str(file)))
 
 
 def item_json(item: ReviewItem) -> dict[str, Any]:

@@ -110,6 +110,15 @@ def find_set(home: Path, place: str) -> Path:
     )
 
 
+def is_set(home: Path, place: str) -> bool:
+    """Tell whether `place` names a path or a home's set."""
+    try:
+        find_set(home, place)
+    except NotFound:
+        return False
+    return True
+
+
 def list_sets(home: Path) -> tuple[SetSummary, ...]:
     """Return the sets that a home keeps, by name.
 

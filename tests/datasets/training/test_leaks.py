@@ -107,10 +107,12 @@ def test_questions_of_other_things_or_other_numbers_are_no_leaks():
     questions = [
         EvaluationQuestion("set", "1", "What is the budget of 2025 for the workshop?"),
         EvaluationQuestion("set", "2", "Who?"),
+        EvaluationQuestion("set", "3", "How many judges are there?"),
     ]
     clean = [
         "What is the budget of 2026 for the workshop?",
         "How do I reset my password?",
+        "How many trees are there?",
         "Who signs the travel request of a contractor?",
     ]
     assert found(map(chat, clean), questions) == set()

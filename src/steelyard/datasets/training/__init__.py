@@ -19,12 +19,13 @@ from steelyard.datasets.training.versions import (
     Kept,
     Version,
     find_version,
+    is_version,
     keep,
     read_index,
     read_kept,
     versions,
 )
-from steelyard.datasets.training.write import forms_of, write_training
+from steelyard.datasets.training.write import export_version, forms_of, write_training
 
 __all__ = [
     "BY",
@@ -47,10 +48,12 @@ __all__ = [
     "diff",
     "digest_of",
     "evaluation_questions",
+    "export_version",
     "find_leaks",
     "find_version",
     "first_text",
     "forms_of",
+    "is_version",
     "keep",
     "read_files",
     "read_index",

@@ -5,11 +5,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from steelyard.core.errors import InputError
 from steelyard.core.training import TrainingRow
-from steelyard.core.words import stated_numbers
+from steelyard.core.words import content_stems, stated_numbers
 from steelyard.datasets.decisions import Verdict
 from steelyard.datasets.read import read_set
 from steelyard.datasets.review import find_set, list_sets, queue
@@ -18,9 +19,12 @@ from steelyard.datasets.training.texts import asked_of, texts_of
 
 SHINGLE_CHARS = 3
 NEAR = 0.5
-# 3 hashes a band: Jaccard .5 meets with a chance of .997.
-BANDS, ROWS_OF_BAND = 42, 3
+# Jaccard .5 meets with a chance of .95, .6 with .999; with 3 hashes a band three times as many
+# pairs that are not near would have to be compared.
+BANDS, ROWS_OF_BAND = 48, 4
 OPENING_WORDS = 4  # by which a question is looked for within a text; shorter ones stand alone
+MANY_WORDS = 5  # with content, of which an edit may lose one
+SLIP = 0.7  # of two words' letters in common: "card" and "cadr" have .75
 MIN_WORDS = 3  # of a sentence that may be an edited question
 _SENTENCE = re.compile(r"[.?!\n]+")
 
@@ -81,8 +85,8 @@ def find_leaks(
     """Yield the rows that hold a question, each with the question that is nearest.
 
     Exact is what has the same words in the same order, in any text of a row. Lightly edited is
-    what shares half of its 3-character runs with a question and states the same numbers, as a
-    sentence or as the whole of what a row asks.
+    what shares half of its 3-character runs with a question, states the same numbers and has the
+    question's words, as a sentence or as the whole of what a row asks.
     """
     held = _Held(questions)
     for row in rows:
@@ -101,12 +105,14 @@ class _Held:
         self.whole = {tuple(words): n for n, words in enumerate(self.words) if words}
         self.opening: dict[tuple[str, ...], list[int]] = defaultdict(list)
         self.index = Signatures(bands=BANDS, rows=ROWS_OF_BAND)
+        self.shingled = [shingles(words, SHINGLE_CHARS) for words in self.words]
+        self.content = [set(content_stems(one.text)) for one in questions]
+        self.longest = max(map(len, self.shingled), default=0)
         for n, words in enumerate(self.words):
             if len(words) >= OPENING_WORDS:
                 self.opening[tuple(words[:OPENING_WORDS])].append(n)
             if words:
-                signature = self.index.signature(shingles(words, SHINGLE_CHARS))
-                self.index.add(n, signature)
+                self.index.add(n, self.index.signature(self.shingled[n]))
 
     def within(self, words: Sequence[str]) -> int | None:
         """Return a question all of whose words stand here in a row; None: there is none."""
@@ -125,13 +131,30 @@ class _Held:
         if len(words) < MIN_WORDS:
             return 0.0, -1
         shingled = shingles(words, SHINGLE_CHARS)
-        numbers = stated_numbers(text)
+        if len(shingled) * NEAR > self.longest:
+            return 0.0, -1
         best = 0.0, -1
         for n in sorted(self.index.near(self.index.signature(shingled))):
-            if self.numbers[n] == numbers:
-                similarity = jaccard(shingled, shingles(self.words[n], SHINGLE_CHARS))
-                best = max(best, (similarity, n), key=lambda one: one[0])
+            similarity = jaccard(shingled, self.shingled[n])
+            if similarity >= NEAR and similarity > best[0] and self._asks_the_same(text, n):
+                best = similarity, n
         return best
+
+    def _asks_the_same(self, text: str, n: int) -> bool:
+        """Tell whether numbers agree, and the question's words are there but for a slip or one.
+
+        Questions of one pattern ("How many ... are there?") share most of their characters.
+        """
+        if stated_numbers(text) != self.numbers[n]:
+            return False
+        there = set(content_stems(text))
+        lost = [word for word in self.content[n] - there if not _slips(word, there)]
+        return len(lost) <= (len(self.content[n]) >= MANY_WORDS)
+
+
+def _slips(word: str, words: Iterable[str]) -> bool:
+    """Tell whether one of `words` is `word` with a slip of the pen or another ending."""
+    return any(SequenceMatcher(None, word, other).ratio() >= SLIP for other in words)
 
 
 def _exact(row: TrainingRow, held: _Held) -> Leak | None:
@@ -147,6 +170,6 @@ def _near(row: TrainingRow, held: _Held) -> Leak | None:
     for field, text in asked_of(row.example):
         for part in dict.fromkeys([text, *_SENTENCE.split(text)]):
             similarity, n = held.nearest(part)
-            if similarity >= NEAR and (best is None or similarity > best.similarity):
+            if n >= 0 and (best is None or similarity > best.similarity):
                 best = Leak(row, field, held.questions[n], min(similarity, 0.9999))
     return best

@@ -194,6 +194,9 @@ def _objects(path: Path, ledger: Ledger) -> Iterator[Row]:
             if isinstance(whole, dict) and isinstance(whole.get("data"), list):
                 yield from _questions(whole["data"], path.name, ledger)
                 return
+            if isinstance(whole, dict):
+                yield Row(Place(path.name, 1), whole)
+                return
     yield from read_rows(path, ledger)
 
 

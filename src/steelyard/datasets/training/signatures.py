@@ -24,7 +24,8 @@ def shingles(words: Iterable[str], size: int) -> set[bytes]:
 
 def jaccard(one: set[bytes], other: set[bytes]) -> float:
     """Return how much of both is in both, 0 to 1."""
-    return len(one & other) / len(one | other)
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
 
 
 class Signatures:

@@ -131,6 +131,15 @@ def find_version(home: Path, named: str) -> Version:
     raise NotFound(f"no version {named!r} of training data; this home keeps {there}")
 
 
+def is_version(home: Path, named: str) -> bool:
+    """Tell whether a name or the beginning of an id is that of a version."""
+    try:
+        find_version(home, named)
+    except NotFound:
+        return False
+    return True
+
+
 def read_version(folder: Path) -> Version:
     """Return what a version's folder says of it.
 

@@ -8,6 +8,7 @@ from typing import Any
 from steelyard.core.errors import InputError
 from steelyard.core.training import Kind, Reading, TrainingRow
 from steelyard.datasets.training.forms import FORMS, OWN, Form, form_named
+from steelyard.datasets.training.versions import Version, read_kept
 from steelyard.datasets.write import write_rows
 from steelyard.infra.files import write_atomic
 
@@ -26,6 +27,30 @@ def write_training(path: Path, rows: Sequence[TrainingRow], *, form: str = OWN) 
     return write_rows(path, fields)
 
 
+def export_version(
+    home: Path, version: Version, folder: Path, *, form: str = OWN, split: str = ""
+) -> list[Path]:
+    """Write a version, or one split, into a new folder: a file a split, rows as they stood.
+
+    Raises:
+        InputError: no such form, a row that it cannot hold, or a folder that is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{str(folder)!r} is not empty; give a new folder")
+    ending = "json" if form == "squad" else "jsonl"
+    written = {
+        name or "rows": sorted(read_kept(home, version, split=name), key=_stood)
+        for name in ([split] if split else list(version.splits) or [""])
+    }
+    for rows in written.values():
+        for row in rows:  # all that fits is known before the first file is there
+            _fields(row, form_named(form))
+    return [
+        write_training(folder / f"{name}.{ending}", rows, form=form)
+        for name, rows in written.items()
+    ]
+
+
 def forms_of(kind: Kind) -> tuple[str, ...]:
     """Return the names of the forms that hold examples of a kind."""
     return tuple(form.name for form in FORMS if kind in form.kinds)
@@ -40,6 +65,10 @@ def _fields(row: TrainingRow, form: Form) -> Mapping[str, Any]:
             f"{form.name!r}; export it as one of {', '.join(forms_of(row.kind))}"
         )
     return found
+
+
+def _stood(row: TrainingRow) -> tuple[str, int]:
+    return row.provenance.file, row.provenance.line
 
 
 def _articles(rows: Sequence[TrainingRow]) -> list[dict[str, Any]]:
