@@ -120,3 +120,11 @@ def test_fields_that_only_some_rows_have_and_those_left_out_are_told(tmp_path):
     notes = read_files([path]).notes
     assert "rows.jsonl: 1 of 2 rows have the field 'tools'" in notes
     assert any("field 'rating' of 1 rows is no part of openai-chat" in note for note in notes)
+
+
+def test_what_is_read_and_cannot_be_written_is_a_fault(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    turns = json.dumps([USER, REPLY])
+    path.write_text(f'{{"messages": {turns}, "tools": [{{"a": 1e999}}]}}\n')
+    (fault,) = read_files([path]).faults
+    assert fault.startswith("rows.jsonl:1: field 'tools' holds a number beyond all bounds")

@@ -1,6 +1,7 @@
 """Versions: named by their content, written once, proved on every read."""
 
 import random
+import shutil
 
 import pytest
 
@@ -117,3 +118,13 @@ def test_the_index_alone_is_proved_against_the_id(tmp_path):
     assert {one.sha256 for one in read_index(tmp_path, version)} == {
         sha256_of(row) for row in rows_of("a", "b")
     }
+
+
+def test_what_a_killed_writer_left_is_no_version(tmp_path):
+    version = kept(tmp_path, rows_of("a"))
+    folder = next((tmp_path / "datasets").iterdir())
+    shutil.copytree(folder, folder.with_name(f".{folder.name}.0badf00d"))
+    shutil.rmtree(folder)
+    assert versions(tmp_path) == ()
+    assert not keep(tmp_path, rows_of("a"), name="small", recipe=RECIPE).known
+    assert [one.id for one in versions(tmp_path)] == [version.id]

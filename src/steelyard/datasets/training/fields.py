@@ -1,5 +1,6 @@
 """Fields of a training file's row → typed values; a fault names the place, never the text."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,6 +92,9 @@ class Fields:
             return ()
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
             self.fault("tools", f"must be a list of objects, not {kind_of(value)}")
+            return ()
+        if not _is_writable(value):
+            self.fault("tools", "holds a number beyond all bounds, or is nested too deeply")
             return ()
         return tuple(value)
 
@@ -237,11 +241,20 @@ def _call(value: Any) -> ToolCall | None:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         return None
     arguments = function.get("arguments", "{}")
-    if isinstance(arguments, dict):
+    if isinstance(arguments, dict) and _is_writable(arguments):
         arguments = canonical(arguments)
     if not isinstance(arguments, str):
         return None
     return ToolCall(_text_or(value.get("id")), function["name"], arguments)
+
+
+def _is_writable(value: Any) -> bool:
+    """Tell whether JSON can be written of a value that was read from it: 1e999 is read."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _seconds(value: Any) -> float:

@@ -19,7 +19,7 @@ from steelyard.datasets.training.texts import asked_of, texts_of
 
 SHINGLE_CHARS = 3
 NEAR = 0.5
-# Jaccard .5 meets with a chance of .95, .6 with .999; with 3 hashes a band three times as many
+# Jaccard .5 meets with a chance of .95, .6 with .999; with 3 hashes a band many more
 # pairs that are not near would have to be compared.
 BANDS, ROWS_OF_BAND = 48, 4
 OPENING_WORDS = 4  # by which a question is looked for within a text; shorter ones stand alone

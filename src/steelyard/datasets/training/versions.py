@@ -109,7 +109,8 @@ def keep(
 
 def versions(home: Path) -> tuple[Version, ...]:
     """Return the versions that a home keeps, the newest first."""
-    found = [read_version(path.parent) for path in (home / FOLDER).glob(f"*/{MANIFEST}")]
+    listed = (path.parent for path in (home / FOLDER).glob(f"[0-9a-f]*/{MANIFEST}"))
+    found = [read_version(folder) for folder in listed]  # what a killed writer left begins with "."
     return tuple(sorted(found, key=lambda one: (-one.created_at, one.id)))
 
 
