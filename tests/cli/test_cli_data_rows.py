@@ -61,6 +61,8 @@ def test_validate_never_prints_what_is_private(tmp_path):
 
 def test_import_keeps_a_version_that_versions_lists_and_diff_compares(tmp_path):
     first = read("import", written(tmp_path, labelled("one", "two")), "--name", "small")
+    assert first["files"][0]["form"] == "labelled"
+    assert (first["flags"], first["kind"]) == ([], "labelled")
     again = read("import", written(tmp_path, labelled("two", "one")), "--name", "small")
     assert (first["known"], again["known"], first["id"]) == (False, True, again["id"])
     third = read("import", written(tmp_path, labelled("two", "three")), "--name", "small")

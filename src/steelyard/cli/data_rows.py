@@ -63,7 +63,7 @@ def import_rows(
         recipe={"verb": "import", "origin": origin, "licence": licence},
         sources={one.name: one.sha256 for one in found.files},
     )
-    data_rows_show.show_kept(kept, as_json=as_json)
+    data_rows_show.show_kept(kept, as_json=as_json, read=found)
 
 
 def list_versions(ctx: typer.Context, home: Home = None, as_json: Json = False) -> None:

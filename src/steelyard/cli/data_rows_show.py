@@ -66,10 +66,13 @@ def read_json(found: ReadRows) -> dict[str, Any]:
     }
 
 
-def show_kept(kept: Kept, *, as_json: bool) -> None:
+def show_kept(kept: Kept, *, as_json: bool, read: ReadRows | None = None) -> None:
+    """Show a version that was kept; as JSON with what there was to say of the files read."""
     version = kept.version
     if as_json:
-        show.emit_json(version_json(version) | {"known": kept.known})
+        told = read_json(read) if read else {}
+        more = {name: told[name] for name in ("files", "flags", "notes") if name in told}
+        show.emit_json(version_json(version) | {"known": kept.known} | more)
         return
     said = "was kept already" if kept.known else "kept"
     show.out.print(

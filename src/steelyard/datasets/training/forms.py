@@ -172,6 +172,6 @@ FORMS: tuple[Form, ...] = (
     _form("retrieval", Kind.RETRIEVAL, ("query", "positives"), _read_retrieval,
           may=("negatives",)),
     _form("squad", Kind.READER, ("question", "context"), _read_squad,
-          may=("answers", "is_impossible", "title", "plausible_answers"), write=_write_squad),
+          may=("answers", "is_impossible", "title"), write=_write_squad),
     _form("labelled", Kind.LABELLED, ("text", "label"), _read_labelled),
 )  # fmt: skip
