@@ -26,6 +26,24 @@ HtmlFile = Annotated[
     Path | None, typer.Option("--html", help="write one self-contained page to a file")
 ]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", help="write the tables to a file")]
+OneArm = Annotated[
+    list[str] | None, typer.Option("--arm", help="one more, as 'wide=rag k=20 retrieve.pool=100'")
+]
+ArmsFile = Annotated[
+    Path | None, typer.Option("--arms-file", help="TOML: a table an arm, base = ...")
+]
+Tuned = Annotated[
+    list[str] | None, typer.Option("--tuned", help="what a tuned arm is, as llm.model=NAME")
+]
+MinEffect = Annotated[
+    str, typer.Option("--min-effect", help="what matters: .02, or nDCG@10=.01,F1=.03")
+]
+DeadlineMs = Annotated[float, typer.Option("--deadline-ms", min=1, help="of each search")]
+TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.1, help="of an answer")]
+JudgeUrl = Annotated[
+    str, typer.Option("--judge-url", help="an OpenAI-compatible endpoint for judge:*")
+]
+JudgeModel = Annotated[str, typer.Option("--judge-model", help="the judge's model")]
 Run = Annotated[str, typer.Argument(help="a run's id, the beginning of it, or `last`")]
 
 

@@ -15,9 +15,17 @@ from steelyard.cli import show
 from steelyard.cli.eval_live import evaluation
 from steelyard.cli.eval_options import (
     MIN_EFFECT,
+    ArmsFile,
+    DeadlineMs,
     HtmlFile,
     JsonFile,
+    JudgeModel,
+    JudgeUrl,
     MarkdownFile,
+    MinEffect,
+    OneArm,
+    TimeoutS,
+    Tuned,
     check_places,
     effects_for,
     write_report,
@@ -59,15 +67,9 @@ def replay(
     arms: Annotated[
         str, typer.Option("--arms", "-a", help="with commas; rag, as the home is set, comes first")
     ] = "",
-    arm: Annotated[
-        list[str] | None, typer.Option("--arm", help="one more, as 'wide=rag k=20'")
-    ] = None,
-    arms_file: Annotated[
-        Path | None, typer.Option("--arms-file", help="TOML: a table an arm, base = ...")
-    ] = None,
-    tuned: Annotated[
-        list[str] | None, typer.Option("--tuned", help="what a tuned arm is, as llm.model=NAME")
-    ] = None,
+    arm: OneArm = None,
+    arms_file: ArmsFile = None,
+    tuned: Tuned = None,
     as_asked: Annotated[
         bool, typer.Option("--as-asked", help="also what was asked with more groups than public")
     ] = False,
@@ -80,20 +82,14 @@ def replay(
     baseline: Annotated[
         str, typer.Option("--baseline", help="the arm to compare with; `served`: the log")
     ] = BASELINE,
-    min_effect: Annotated[
-        str, typer.Option("--min-effect", help="what matters: .02, or agree_F1=.05")
-    ] = str(MIN_EFFECT),
+    min_effect: MinEffect = str(MIN_EFFECT),
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, max=16, help="questions asked at once")
     ] = 1,
-    deadline_ms: Annotated[
-        float, typer.Option("--deadline-ms", min=1, help="of each search")
-    ] = 10_000,
-    timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.1, help="of an answer")] = 180,
-    judge_url: Annotated[
-        str, typer.Option("--judge-url", help="an OpenAI-compatible endpoint for judge:*")
-    ] = "",
-    judge_model: Annotated[str, typer.Option("--judge-model", help="the judge's model")] = "",
+    deadline_ms: DeadlineMs = 10_000,
+    timeout_s: TimeoutS = 180,
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
     home: Home = None,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,

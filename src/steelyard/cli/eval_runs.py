@@ -12,6 +12,7 @@ from steelyard.cli.eval_options import (
     HtmlFile,
     JsonFile,
     MarkdownFile,
+    MinEffect,
     Run,
     check_places,
     demands_of,
@@ -91,9 +92,7 @@ def compare(
     ctx: typer.Context,
     baseline: Annotated[str, typer.Argument(help="RUN:ARM, as last:rag")],
     candidate: Annotated[str, typer.Argument(help="RUN:ARM")],
-    min_effect: Annotated[
-        str, typer.Option("--min-effect", help="what matters: .02, or nDCG@10=.01,F1=.03")
-    ] = str(MIN_EFFECT),
+    min_effect: MinEffect = str(MIN_EFFECT),
     home: Home = None,
     json_file: JsonFile = None,
 ) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,9 +12,17 @@ from steelyard.arms import ArmSpec, Laboratory, read_arms
 from steelyard.cli import show
 from steelyard.cli.eval_options import (
     MIN_EFFECT,
+    ArmsFile,
+    DeadlineMs,
     HtmlFile,
     JsonFile,
+    JudgeModel,
+    JudgeUrl,
     MarkdownFile,
+    MinEffect,
+    OneArm,
+    TimeoutS,
+    Tuned,
     check_places,
     effects_for,
     write_report,
@@ -64,25 +71,16 @@ def run(
     arms: Annotated[
         str, typer.Option("--arms", "-a", help="with commas: bm25, dense, hybrid, rag, oracle, ...")
     ] = "",
-    arm: Annotated[
-        list[str] | None,
-        typer.Option("--arm", help="one more, as 'wide=rag k=20 retrieve.pool=100'"),
-    ] = None,
-    arms_file: Annotated[
-        Path | None, typer.Option("--arms-file", help="TOML: a table an arm, base = ...")
-    ] = None,
-    tuned: Annotated[
-        list[str] | None, typer.Option("--tuned", help="what a tuned arm is, as llm.model=NAME")
-    ] = None,
+    arm: OneArm = None,
+    arms_file: ArmsFile = None,
+    tuned: Tuned = None,
     measures: Annotated[
         str, typer.Option("--measures", "-m", help="with commas; docs/measures.md lists them")
     ] = "",
     baseline: Annotated[
         str, typer.Option("--baseline", help="the arm to compare with; default: the first")
     ] = "",
-    min_effect: Annotated[
-        str, typer.Option("--min-effect", help="what matters: .02, or nDCG@10=.01,F1=.03")
-    ] = str(MIN_EFFECT),
+    min_effect: MinEffect = str(MIN_EFFECT),
     unreviewed: Annotated[
         bool, typer.Option("--unreviewed", help="ask made questions that nobody has accepted yet")
     ] = False,
@@ -99,14 +97,10 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="ask again what is known, so that all times are of now")
     ] = False,
-    deadline_ms: Annotated[
-        float, typer.Option("--deadline-ms", min=1, help="of each search")
-    ] = 10_000,
-    timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.1, help="of an answer")] = 180,
-    judge_url: Annotated[
-        str, typer.Option("--judge-url", help="an OpenAI-compatible endpoint for judge:*")
-    ] = "",
-    judge_model: Annotated[str, typer.Option("--judge-model", help="the judge's model")] = "",
+    deadline_ms: DeadlineMs = 10_000,
+    timeout_s: TimeoutS = 180,
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
     groups: Groups = "",
     home: Home = None,
     llm_url: LlmUrl = None,
