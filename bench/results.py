@@ -208,8 +208,8 @@ def main() -> None:
             "",
             gains_table(reports),
             "",
-            "Times are those of an arm that shared the machine with the others and with nothing "
-            "else that we know of; `bm25` embeds nothing.",
+            "Times are of two questions at once on a machine that had other work too: compare "
+            "arms, not lone figures; `bm25` embeds nothing.",
             "",
             times_table(reports),
             "",
