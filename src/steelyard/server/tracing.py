@@ -163,7 +163,8 @@ class Tracing:
         span = self._tracer.start_span(
             name, context=parent, start_time=begun_ns, attributes=attributes
         )
-        span.end(begun_ns + _ns(one.ms))
+        # Rounded once: what follows begins no nanosecond before it ends.
+        span.end(started_ns + _ns(one.start_ms + one.ms))
 
     def _generation(self, answer: Answer, asked: Asked, parent: "Context", ended_ns: int) -> None:
         timings_ms, usage = answer.usage.timings_ms, answer.usage
