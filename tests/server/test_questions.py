@@ -104,12 +104,18 @@ def test_feedback_is_kept_and_unknown_answers_are_refused(client):
         "/v1/query", json={"query": "How many days of paid leave do staff get a year?"}
     ).json()
     for _ in range(50):  # the log is written behind the answer
-        body = {"answer_id": answer["id"], "rating": "up", "comment": "thanks"}
+        body = {
+            "answer_id": answer["id"],
+            "rating": "up",
+            "comment": "thanks",
+            "correction": "30 days [1].",
+        }
         response = client.post("/v1/feedback", json=body)
         if response.status_code == 200:
             break
     assert response.status_code == 200
-    assert client.app.state.live.app.store.recent_answers()[0].rating == "up"
+    (logged,) = client.app.state.live.app.store.recent_answers()
+    assert (logged.rating, logged.correction) == ("up", "30 days [1].")
     unknown = client.post("/v1/feedback", json={"answer_id": "nope", "rating": "up"})
     assert unknown.status_code == 404
     wrong = client.post("/v1/feedback", json={"answer_id": answer["id"], "rating": "meh"})

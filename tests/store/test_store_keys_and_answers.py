@@ -98,6 +98,16 @@ def test_feedback_is_the_askers_and_the_last_word_counts(store):
             store.add_feedback(answer_id, "up", principal=principal)
 
 
+def test_a_correction_is_kept_with_its_rating_and_replaced_with_it(store):
+    store.log_answer(Query("why?", ANN), _answer("x1"))
+    store.add_feedback("x1", "down", correction=" It is 43. ", principal=ANN)
+    assert [a.correction for a in store.recent_answers()] == ["It is 43."]
+    store.add_feedback("x1", "up", principal=ANN)
+    assert [a.correction for a in store.recent_answers()] == [""]
+    with pytest.raises(InputError, match="correction has 20001 characters"):
+        store.add_feedback("x1", "down", correction="x" * 20_001, principal=ANN)
+
+
 @pytest.mark.parametrize(("rating", "comment"), [("great", ""), ("", ""), ("up", "x" * 5000)])
 def test_bad_feedback_is_refused(store, rating, comment):
     store.log_answer(Query("why?", ANN), _answer("x1"))

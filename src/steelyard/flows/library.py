@@ -247,11 +247,16 @@ class Library:
         return ReadDocument(row, text)
 
     async def add_feedback(
-        self, answer_id: str, *, rating: str, comment: str, principal: Principal
+        self, answer_id: str, *, rating: str, comment: str, correction: str, principal: Principal
     ) -> None:
         """Note a rating, as `Store.add_feedback` does; one that overtakes the log waits for it."""
         rate = partial(
-            self._store.add_feedback, answer_id, rating, comment=comment, principal=principal
+            self._store.add_feedback,
+            answer_id,
+            rating,
+            comment=comment,
+            correction=correction,
+            principal=principal,
         )
         for wait_s in _LOG_WAITS_S:
             try:

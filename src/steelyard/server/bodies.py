@@ -62,9 +62,12 @@ class DocumentBody(Body):
 
 
 class FeedbackBody(Body):
+    """`correction` is the whole answer as it should have been."""
+
     answer_id: Name
     rating: str = Field(pattern="^(up|down)$")
     comment: str = Field("", max_length=10_000)
+    correction: str = Field("", max_length=40_000)
 
 
 class DecisionBody(Body):

@@ -82,12 +82,16 @@ async def begun(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
 
 
 async def feedback(request: Request) -> Response:
-    """Say whether an answer helped."""
+    """Say whether an answer helped, and what it should have said."""
     here = live(request)
     principal = here.door.principal(request)
     body = await read_json(request, FeedbackBody)
     await here.app.library.add_feedback(
-        body.answer_id, rating=body.rating, comment=body.comment, principal=principal
+        body.answer_id,
+        rating=body.rating,
+        comment=body.comment,
+        correction=body.correction,
+        principal=principal,
     )
     return JSONResponse({"ok": True})
 

@@ -17,6 +17,7 @@ from steelyard.store.records import LoggedAnswer
 MAX_ANSWERS = 50_000
 MAX_AGE_S = 90 * 86_400.0
 MAX_COMMENT_CHARS = 2_000
+MAX_CORRECTION_CHARS = 20_000
 MAX_HISTORY_CHARS = 16_000
 RATINGS = ("up", "down")
 NOBODY = Asker()
@@ -34,7 +35,8 @@ DELETE FROM answers WHERE (key <= ? OR at < ?)
     AND NOT EXISTS (SELECT 1 FROM feedback WHERE answer = answers.key)
 """
 _RECENT = """
-SELECT a.*, f.rating AS rating, coalesce(f.comment, '') AS comment
+SELECT a.*, f.rating AS rating, coalesce(f.comment, '') AS comment,
+    coalesce(f.correction, '') AS correction
 FROM answers AS a LEFT JOIN feedback AS f ON f.answer = a.key AND f.at =
     (SELECT max(at) FROM feedback WHERE answer = a.key)
 WHERE (f.rating IS NOT NULL OR NOT :only_rated) AND (a.error = '' OR :failed)
@@ -115,20 +117,26 @@ class Answers:
                 connection.execute(_TRIM, (key - self._max_answers, now - self._max_age_s))
 
     def add_feedback(
-        self, answer_id: str, rating: str, *, comment: str = "", principal: Principal
+        self,
+        answer_id: str,
+        rating: str,
+        *,
+        comment: str = "",
+        correction: str = "",
+        principal: Principal,
     ) -> None:
         """Note what the asker (or an operator) thinks; a second rating replaces the first.
 
+        `correction` is the whole answer as it should have been; "": nobody wrote one.
+
         Raises:
-            InputError: the rating is neither `up` nor `down`, or the comment is too long.
+            InputError: the rating is neither `up` nor `down`, or a text is too long.
             NotFound: no such answer was logged for this principal, or it was trimmed since.
         """
         if rating not in RATINGS:
             raise InputError(f"rating must be 'up' or 'down', not {rating!r}")
-        if len(comment) > MAX_COMMENT_CHARS:
-            raise InputError(
-                f"comment has {len(comment)} characters, more than {MAX_COMMENT_CHARS}: shorten it"
-            )
+        _check_length("comment", comment, MAX_COMMENT_CHARS)
+        _check_length("correction", correction, MAX_CORRECTION_CHARS)
         with self._database.writing() as connection:
             row = connection.execute(
                 "SELECT key, principal FROM answers WHERE id = ?", (answer_id,)
@@ -136,9 +144,9 @@ class Answers:
             if row is None or not (principal.operator or row[1] == principal.id):
                 raise NotFound(f"No answer {answer_id!r} is in the log")
             connection.execute(
-                "INSERT OR REPLACE INTO feedback (answer, principal, rating, comment, at) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (row[0], principal.id, rating, comment, time.time()),
+                "INSERT OR REPLACE INTO feedback "
+                "(answer, principal, rating, comment, correction, at) VALUES (?, ?, ?, ?, ?, ?)",
+                (row[0], principal.id, rating, comment, correction.strip(), time.time()),
             )
 
     def log_is_whole_since(self) -> float:
@@ -167,6 +175,11 @@ class Answers:
             found = connection.execute(_RECENT, wanted)
             names = [column[0] for column in found.description]
             return [_logged(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+
+
+def _check_length(name: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise InputError(f"{name} has {len(text)} characters, more than {most}: shorten it")
 
 
 def _asked(query: Query, history: Sequence[Message], asker: Asker) -> dict[str, Any]:
@@ -201,6 +214,7 @@ def _logged(row: Mapping[str, Any]) -> LoggedAnswer:
         timings_ms=json.loads(row["timings_ms"]),
         rating=row["rating"],
         comment=row["comment"],
+        correction=row["correction"],
         citations=tuple(Citation(**citation) for citation in json.loads(row["citations"])),
         model=row["model"],
         bundle=row["bundle"],

@@ -159,7 +159,8 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class LoggedAnswer:
-    """A line of the query log, with the newest rating if someone gave one.
+    """A line of the query log, with the newest rating if someone gave one; `correction` is the
+    answer as whoever rated it says that it should have been.
 
     The fields from `bundle` on are as in `Asker`, `Answer` and `Query`. `error` is why there is
     no answer. In lines of older versions they are at their defaults: `groups` None is not known.
@@ -192,6 +193,7 @@ class LoggedAnswer:
     filter: Mapping[str, object] = field(default_factory=dict)
     more_collections: tuple[str, ...] = ()
     history: tuple[Message, ...] | None = ()
+    correction: str = ""
 
 
 @dataclass(frozen=True, slots=True)

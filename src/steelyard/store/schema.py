@@ -131,9 +131,14 @@ _VERSION_3 = (
     ) STRICT""",
 )
 
+_VERSION_4 = (
+    # The answer as it should have been, from who rated it.
+    "ALTER TABLE feedback ADD COLUMN correction TEXT NOT NULL DEFAULT ''",
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
-    migrations=(_VERSION_1, _VERSION_2, _VERSION_3),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4),
     rebuild="steelyard ingest PATH...",
 )
 

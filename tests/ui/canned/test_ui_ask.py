@@ -163,6 +163,26 @@ def test_feedback_is_sent_with_its_comment(serve_canned, open_page):
     ]
 
 
+def test_a_bad_answer_can_be_corrected_on_the_page(serve_canned, open_page):
+    canned, address = serve_canned(pause_s=0)
+    page, _ = open_page(address)
+    ask(page, "How many days?")
+    ended(page)
+    page.get_by_role("button", name="Bad answer").click()
+    page.get_by_role("button", name="Correct it").click()
+    better = page.get_by_role("textbox", name="Corrected answer")
+    assert "28 days" in better.input_value()
+    better.fill("It is 30 days [1].")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator(".toasts")).to_contain_text("noted")
+    assert canned.feedback[-1] == {
+        "answer_id": "answer-1",
+        "rating": "down",
+        "comment": "",
+        "correction": "It is 30 days [1].",
+    }
+
+
 def test_escape_stops_the_stream_and_keeps_what_came(serve_canned, open_page):
     _, address = serve_canned(pause_s=0)
     page, _ = open_page(address)

@@ -195,7 +195,7 @@ export class Turn {
       "div",
       { class: "footer" },
       el("div", { class: "row" },
-        id ? feedback(id) : null,
+        id ? feedback(id, this.text) : null,
         button({ name: "Copy the answer", symbol: "copy" }, () => copyText(this.asText(), "Answer copied"))),
       el("details", { class: "how" },
         el("summary", {}, "total" in timings ? `Answered in ${formatMs(timings.total)}` : "How this was answered"),
