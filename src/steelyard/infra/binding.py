@@ -25,14 +25,7 @@ def read_binding(folder: Path) -> Binding | None:
     """
     path = folder / BINDING_FILE
     try:
-        content = json.loads(path.read_bytes())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r} (known: {FORMAT})")
-        fields = {key: value for key, value in content.items() if key != "format"}
-        fields["kind"] = TuneKind(fields["kind"])
-        fields["base"] = BaseModel(**fields["base"])
-        fields["labels"] = tuple(fields.get("labels", ()))
-        return Binding(**fields)
+        return binding_of(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -41,9 +34,23 @@ def read_binding(folder: Path) -> Binding | None:
         ) from error
 
 
+def binding_of(content: Mapping[str, Any]) -> Binding:
+    """Return the binding that `binding_json` wrote; ValueError, KeyError, TypeError: it is none."""
+    if content["format"] != FORMAT:
+        raise ValueError(f"format {content['format']!r} (known: {FORMAT})")
+    fields = {key: value for key, value in content.items() if key != "format"}
+    fields["kind"] = TuneKind(fields["kind"])
+    fields["base"] = BaseModel(**fields["base"])
+    fields["labels"] = tuple(fields.get("labels", ()))
+    return Binding(**fields)
+
+
+def binding_json(binding: Binding) -> dict[str, Any]:
+    return {"format": FORMAT, **asdict(binding)}
+
+
 def write_binding(folder: Path, binding: Binding) -> None:
-    content: dict[str, Any] = {"format": FORMAT, **asdict(binding)}
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(binding_json(binding), indent=1, sort_keys=True, ensure_ascii=False)
     (folder / BINDING_FILE).write_text(text + "\n", encoding="utf-8")
 
 

@@ -23,6 +23,7 @@ from steelyard.store.records import (
     UnembeddedChunk,
 )
 from steelyard.store.store import Store
+from steelyard.store.versions import Registered, ServedVersions
 
 __all__ = [
     "OPERATOR",
@@ -38,7 +39,9 @@ __all__ = [
     "LoggedAnswer",
     "Pending",
     "Pseudonyms",
+    "Registered",
     "Replacement",
+    "ServedVersions",
     "Span",
     "Store",
     "Submission",

@@ -136,9 +136,36 @@ _VERSION_4 = (
     "ALTER TABLE feedback ADD COLUMN correction TEXT NOT NULL DEFAULT ''",
 )
 
+_VERSION_5 = (
+    # The registry. What is written here stays: triggers refuse every change.
+    """CREATE TABLE versions (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, options TEXT NOT NULL,
+        artefact TEXT NOT NULL, binding TEXT, licence TEXT NOT NULL, created_at REAL NOT NULL
+    ) STRICT""",
+    # `version` '' is none: a rollback to before the first promotion. `evaluation`: JSON.
+    """CREATE TABLE registry_log (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL,
+        version TEXT NOT NULL, before TEXT NOT NULL, why TEXT NOT NULL,
+        forced INTEGER NOT NULL, evaluation TEXT
+    ) STRICT""",
+    "CREATE INDEX registry_log_by_version ON registry_log (version)",
+    # What the log leads to, so that nobody needs to replay it.
+    """CREATE TABLE aliases (
+        kind TEXT NOT NULL, alias TEXT NOT NULL, version TEXT NOT NULL REFERENCES versions (id),
+        PRIMARY KEY (kind, alias)
+    ) STRICT, WITHOUT ROWID""",
+    *(
+        f"""CREATE TRIGGER {table}_{action.lower()} BEFORE {action} ON {table}
+            BEGIN SELECT RAISE (ABORT, 'the registry only grows'); END"""
+        for table in ("versions", "registry_log")
+        for action in ("UPDATE", "DELETE")
+    ),
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
-    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5),
     rebuild="steelyard ingest PATH...",
 )
 

@@ -15,6 +15,7 @@ from steelyard.store.replacing import Replacing
 from steelyard.store.schema import LAYOUT
 from steelyard.store.submissions import Submissions
 from steelyard.store.tokens import Tokens
+from steelyard.store.versions import Versions
 
 
 class Store:
@@ -92,6 +93,18 @@ class Store:
         self.experiments = experiments.experiments
         self.exposures = experiments.exposures
         self.num_unassigned = experiments.num_unassigned
+
+        versions = Versions(database)
+        self.register_version = versions.register_version
+        self.version = versions.version
+        self.versions = versions.versions
+        self.keep_evaluation = versions.keep_evaluation
+        self.promote_version = versions.promote_version
+        self.roll_back = versions.roll_back
+        self.aliases = versions.aliases
+        self.champion_versions = versions.champion_versions
+        self.registry_seq = versions.registry_seq
+        self.registry_history = versions.registry_history
 
     @classmethod
     def open(
