@@ -4,22 +4,22 @@ Parts are made when they are first used, so that listing documents loads no mode
 """
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from steelyard.bundle import Bundle
-from steelyard.cache.meaning import guard
+from steelyard.cache import AnswerCache
 from steelyard.cache.shared import SharedCache
-from steelyard.chunk import CHUNKER_VERSION, StructureChunker
+from steelyard.core.chat import AnswerEvent
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP
 from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.core.protocols import Embedder, Generator, Reranker
-from steelyard.flows.answer import Answering
+from steelyard.core.ranking import Query
+from steelyard.flows.answer import Answering, Wish
 from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.embedding import embed_again
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
@@ -31,7 +31,7 @@ from steelyard.flows.sources import example_questions, path_of, resolve_roots
 from steelyard.flows.work import Ended, Work
 from steelyard.index import Shadows
 from steelyard.infra.concurrent import Workers, compute
-from steelyard.parse import PARSER_VERSION, FileParser
+from steelyard.parse import FileParser
 from steelyard.parts import (
     Status,
     llm_problem,
@@ -39,7 +39,9 @@ from steelyard.parts import (
     offers,
 )
 from steelyard.retrieve import QuestionEmbedder, Retriever
-from steelyard.settings import Loaded, load_settings
+from steelyard.serving import Serving
+from steelyard.settings import Loaded, Settings, load_settings
+from steelyard.space import Space
 from steelyard.store import Pseudonyms, Store
 from steelyard.version import __version__
 
@@ -73,23 +75,30 @@ class App:
         self.work = Work()
         self.vanished = Vanished()
         self._roots: list[Path] = []
-
-    @cached_property
-    def embedder(self) -> Embedder:
-        made = make_embedder(self.settings)
-        self.store.claim_embedder(made.fingerprint, made.dim)
-        return made
-
-    @cached_property
-    def index(self) -> Shadows:
-        embedder = self.embedder
-        return Shadows.open(
-            self.home / "index",
-            self.store,
-            dim=embedder.dim,
-            fingerprint=embedder.fingerprint,
-            options=self.settings.index,
+        self.space = Space(
+            home,
+            self.settings,
+            store=self.store,
+            workers=self.workers,
+            parser=lambda: self.parser,
         )
+        self.serving = Serving(lambda: Bundle(self, self.settings, self.space))
+
+    @property
+    def embedder(self) -> Embedder:
+        return self.space.embedder
+
+    @property
+    def index(self) -> Shadows:
+        return self.space.index
+
+    @property
+    def questions(self) -> QuestionEmbedder:
+        return self.space.questions
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.space.recipe
 
     @cached_property
     def parser(self) -> FileParser:
@@ -111,10 +120,6 @@ class App:
         return Runs(self.home)
 
     @cached_property
-    def questions(self) -> QuestionEmbedder:
-        return QuestionEmbedder(self.embedder, pool=self.workers.query)
-
-    @cached_property
     def pseudonyms(self) -> Pseudonyms:
         return Pseudonyms(self.home / "users.key")
 
@@ -123,30 +128,43 @@ class App:
         url, database = self.settings.cache.url, self.home / DATABASE
         if not url:
             return None
-        return open_shared(url, self.cached.cache, home=self.home, database=database)
+        return open_shared(url, self.cache, home=self.home, database=database)
 
     @cached_property
+    def cache(self) -> AnswerCache:
+        """The answers that serving bundles keep, each under its own name."""
+        return AnswerCache(self.settings.cache)
+
+    @property
     def champion(self) -> Bundle:
-        """What answers."""
-        return Bundle(self, self.settings)
+        """What answers at this moment; a request holds it by `serving.hold()`."""
+        return self.serving.champion
 
     def variant(self, flags: Mapping[str, Any], *, live: bool = False) -> Bundle:
         """Return another bundle over this home's documents, index and embedder.
 
-        `live`: it answers people, so it is logged, shares the champion's cache, and leaves it to
-        the champion to stand in for it. Else nothing of it is kept.
+        `live`: it answers people, so it is logged, keeps answers as the champion does, and leaves
+        it to the champion to stand in for it. Else nothing of it is kept.
 
         Raises:
             SetupError: the options are wrong, or change how documents are read or embedded.
         """
-        settings = load_settings(self.home, flags={**self._flags, **flags}).settings
+        settings = self.settings_with(flags)
         for group in RECIPE_GROUPS:
             if getattr(settings, group) != getattr(self.settings, group):
                 raise SetupError(
                     f"options of {group!r} differ, so this bundle needs an index of its own; "
                     f"leave {group}.* as the home has it"
                 )
-        return Bundle(self, settings, logs=live, beside=self.champion if live else None)
+        return Bundle(self, settings, self.space, logs=live, stands_alone=not live)
+
+    def settings_with(self, flags: Mapping[str, Any]) -> Settings:
+        """Return what holds if these options are set beside all others.
+
+        Raises:
+            SetupError: they are wrong.
+        """
+        return load_settings(self.home, flags={**self._flags, **flags}).settings
 
     @property
     def retriever(self) -> Retriever:
@@ -168,37 +186,26 @@ class App:
     def answering(self) -> Answering:
         return self.champion.answering
 
+    async def stream(self, query: Query, wish: Wish) -> AsyncGenerator[AnswerEvent, None]:
+        """Yield what the champion of this moment says, from the first event to the last."""
+        with self.serving.hold() as champion:
+            async with aclosing(champion.answering.stream(query, wish)) as events:
+                async for event in events:
+                    yield event
+
     @property
     def bundle(self) -> str:
         return self.champion.name
-
-    def _warm_up(self) -> None:
-        """Make what a first question would wait for."""
-        _ = self.retriever
-        guard("warm", "up")  # reads its word lists
-
-    @property
-    def recipe_name(self) -> str:
-        return self.recipe.name
-
-    @cached_property
-    def recipe(self) -> Recipe:
-        chunk = self.settings.chunk
-        parts = (PARSER_VERSION, CHUNKER_VERSION, repr(chunk), self.embedder.fingerprint)
-        return Recipe(
-            name=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
-            parser=self.parser,
-            chunker=StructureChunker(self.embedder.tokenizer, chunk),
-            embedder=self.embedder,
-        )
 
     def close(self) -> None:
         """Save the index, stop every worker, and close the home."""
         made = self.__dict__
         self.workers.close()
-        for name in ("parser", "index", "runs"):
+        for name in ("parser", "runs"):
             if name in made:
                 made[name].close()
+        for space in dict.fromkeys((self.space, *self.serving.spaces())):
+            space.close()
         self.store.close()
 
     @asynccontextmanager
@@ -210,7 +217,7 @@ class App:
         """
         roots = resolve_roots(paths)
         await asyncio.gather(
-            compute(self.workers.query, self._warm_up),
+            compute(self.workers.query, self.champion.warm_up),
             compute(self.workers.ingest, lambda: self.parser),
         )
         self._roots = roots
@@ -230,7 +237,7 @@ class App:
 
     async def aclose(self) -> None:
         """Close connections, threads and child processes of the models; before `close`."""
-        await self.champion.aclose()
+        await self.serving.aclose()
 
     async def _keep_ingesting(self, follower: TruthFollower) -> None:
         """Run the pipeline; when the home cannot be written, say why and try again."""
@@ -348,7 +355,7 @@ class App:
 
     async def not_ready(self) -> list[str]:
         """Name what a question would have to wait for; empty when ready."""
-        missing = [name for name in ("embedder", "index") if name not in self.__dict__]
+        missing = self.space.missing()
         if not missing and self.index.view().seq < self.store.last_seq():
             missing.append("index behind")
         return missing

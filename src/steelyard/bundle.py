@@ -2,27 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 from steelyard.cache import AnswerCache
-from steelyard.cache.meaning import Meaning
+from steelyard.cache.meaning import Meaning, guard
 from steelyard.core.chat import Answer
 from steelyard.core.documents import StoredChunk
 from steelyard.core.errors import SteelyardError
-from steelyard.core.protocols import Embedder, Generator, Reranker, Retrieving
+from steelyard.core.protocols import Generator, Reranker, Retrieving
 from steelyard.core.ranking import Query
 from steelyard.flows.answer import Answering, Wish, Writer
 from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.follow import Vanished
 from steelyard.generate import ExtractiveGenerator, cite
-from steelyard.index import Shadows
 from steelyard.infra.concurrent import Workers
 from steelyard.parts import bundle_name, kept_token_ids, make_generator, make_reranker
 from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
 from steelyard.settings import Settings
+from steelyard.space import Space
 from steelyard.store import Store
 
 log = logging.getLogger(__name__)
@@ -36,50 +36,48 @@ class Home(Protocol):
     vanished: Vanished
 
     @property
-    def embedder(self) -> Embedder: ...
-
-    @property
-    def index(self) -> Shadows: ...
-
-    @property
-    def questions(self) -> QuestionEmbedder: ...
-
-    @property
-    def recipe_name(self) -> str: ...
+    def cache(self) -> AnswerCache: ...
 
 
 class Bundle:
-    """Parts are made when they are first used. A different one over the same home shares its
-    store, index and embedder, and nothing else."""
+    """Parts are made when they are first used. What it embeds, searches and chunks by is of one
+    space; another one over the same home shares the store, and may share the space."""
 
     def __init__(
         self,
         home: Home,
         settings: Settings,
+        space: Space,
         *,
         logs: bool = True,
-        beside: "Bundle | None" = None,
+        stands_alone: bool = True,
+        like: "Bundle | None" = None,
     ) -> None:
-        """`logs`: it serves, so answers go to the home's query log. `beside` is the bundle that
-        stands in for this one when it fails, and with which it shares one bounded cache (under
-        other keys)."""
+        """`logs`: it serves, so answers go to the home's query log, and are kept in the one cache
+        that the home's serving bundles share under their own names.
+
+        Not `stands_alone`: another one answers where this one fails. `like` lends its models
+        where the options for them are the same.
+        """
         self.settings = settings
+        self.space = space
         self._home = home
         self._logs = logs
-        self._beside = beside
+        self._stands_alone = stands_alone
+        self._like = like
         self._writing: set[Future[None]] = set()
 
     @cached_property
     def name(self) -> str:
         """Names everything that shapes an answer, except the documents."""
-        return bundle_name(self.settings, self._home.recipe_name, self.generator.model)
+        return bundle_name(self.settings, self.space.recipe.name, self.generator.model)
 
     @cached_property
     def questions(self) -> QuestionEmbedder:
         """The home's; what is only measured remembers none of another's questions."""
         if self._logs:
-            return self._home.questions
-        return QuestionEmbedder(self._home.embedder, pool=self._home.workers.query)
+            return self.space.questions
+        return QuestionEmbedder(self.space.embedder, pool=self._home.workers.query)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -90,7 +88,7 @@ class Bundle:
 
         return Retriever(
             questions=self.questions,
-            index=home.index,
+            index=self.space.index,
             reader=home.store,
             pool=home.workers.query,
             options=self.settings.retrieve,
@@ -100,15 +98,27 @@ class Bundle:
 
     @cached_property
     def extractive(self) -> Generator:
-        return ExtractiveGenerator(self._home.embedder, pool=self._home.workers.query)
+        return ExtractiveGenerator(self.space.embedder, pool=self._home.workers.query)
 
     @cached_property
     def generator(self) -> Generator:
-        made = make_generator(self.settings, tokenizer=self._home.embedder.tokenizer)
+        like = self._like
+        if like is not None and like.space is self.space and like.writes_as(self.settings):
+            lent = like.generator
+            return self.extractive if lent is like.extractive else lent
+        made = make_generator(self.settings, tokenizer=self.space.embedder.tokenizer)
         return made or self.extractive
+
+    def writes_as(self, settings: Settings) -> bool:
+        """Tell whether the same language model would answer under these options."""
+        mine = self.settings
+        return mine.llm == settings.llm and mine.retrieve.legs == settings.retrieve.legs
 
     @cached_property
     def reranker(self) -> Reranker | None:
+        like = self._like
+        if like is not None and like.settings.rerank == self.settings.rerank:
+            return like.reranker
         return make_reranker(self.settings)
 
     @cached_property
@@ -126,7 +136,7 @@ class Bundle:
     def context(self) -> ContextBuilder:
         return ContextBuilder(
             reader=self._home.store,
-            tokenizer=self._home.embedder.tokenizer,
+            tokenizer=self.space.embedder.tokenizer,
             pool=self._home.workers.query,
             options=self.settings.context,
         )
@@ -135,7 +145,7 @@ class Bundle:
     def cached(self) -> CachedAnswers:
         home, options = self._home, self.settings.cache
         return CachedAnswers(
-            AnswerCache(options) if self._beside is None else self._beside.cached.cache,
+            home.cache if self._logs else AnswerCache(options),
             meaning=Meaning(threshold=options.threshold),
             questions=self.questions,
             pool=home.workers.query,
@@ -159,7 +169,7 @@ class Bundle:
             context=self.context,
             writer=Writer(
                 generator,
-                fallback=self.extractive if elsewhere and self._beside is None else None,
+                fallback=self.extractive if elsewhere and self._stands_alone else None,
                 elsewhere=elsewhere,
             ),
             cite=cite,
@@ -204,13 +214,25 @@ class Bundle:
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
-    async def aclose(self) -> None:
-        """Finish the log, and close the models' connections and child processes; safe where none
-        was made."""
+    def warm_up(self) -> None:
+        """Make all that a first question would wait for; blocking, seconds where models load."""
+        _ = self.answering
+        _ = self.name
+        guard("warm", "up")  # reads its word lists
+        self._like = None
+
+    def models(self) -> list[object]:
+        """Return the generator and the reranker, as far as they were made."""
+        made = (self.__dict__.get(name) for name in ("generator", "reranker"))
+        return [model for model in made if model is not None]
+
+    async def aclose(self, *, keep: Collection[object] = ()) -> None:
+        """Finish the log, and close the models' connections and child processes, except of those
+        to keep; safe where none was made."""
         await asyncio.gather(
             *map(asyncio.wrap_future, tuple(self._writing)), return_exceptions=True
         )
-        for name in ("generator", "reranker"):
-            part: Any = self.__dict__.get(name)
-            if aclose := getattr(part, "aclose", None):
+        kept = {id(model) for model in keep}
+        for model in self.models():
+            if id(model) not in kept and (aclose := getattr(model, "aclose", None)):
                 await aclose()

@@ -12,7 +12,7 @@ from steelyard.core.chat import Answer, AnswerEvent, Message
 from steelyard.core.documents import DEFAULT_COLLECTION, DocumentRow, MetadataValue, State
 from steelyard.core.errors import InputError
 from steelyard.core.ranking import PUBLIC, Principal, Query, SearchResult
-from steelyard.flows.answer import Wish
+from steelyard.flows.answer import Wish, finished
 from steelyard.flows.library import NewText
 from steelyard.flows.work import Ended
 from steelyard.infra.concurrent import LoopThread
@@ -151,7 +151,12 @@ class Steelyard:
             InputError: the query is empty or too long, or the filter is wrong.
         """
         asked = _query(query, k, collection, filter, groups)
-        return self._loop.run(self._app.retriever.search(asked))
+
+        async def searched() -> SearchResult:
+            with self._app.serving.hold() as bundle:
+                return await bundle.retriever.search(asked)
+
+        return self._loop.run(searched())
 
     def ask(
         self,
@@ -170,7 +175,7 @@ class Steelyard:
             UpstreamError: the language model failed.
         """
         asked = _query(question, k, collection, filter, groups)
-        return self._loop.run(self._app.answering.answer(asked, Wish(history=history)))
+        return self._loop.run(finished(self._app.stream(asked, Wish(history=history))))
 
     def ask_stream(
         self,
@@ -184,7 +189,7 @@ class Steelyard:
     ) -> Iterator[AnswerEvent]:
         """Yield `Sources`, then `Token`s, then one `Done` or `Failed`."""
         asked = _query(question, k, collection, filter, groups)
-        events = self._app.answering.stream(asked, Wish(history=history))
+        events = self._app.stream(asked, Wish(history=history))
         try:
             while True:
                 try:

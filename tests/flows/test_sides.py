@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from math import sqrt
 
@@ -61,7 +61,7 @@ class Stage:
         self.challenger = challenger
         self.counted: list[tuple[str, str]] = []
         self.sides = Sides(
-            self.champion,
+            lambda: nullcontext(self.champion),
             challenge=Challenge("wide", share, challenger),
             pseudonym=lambda user: f"p-{user}" if user else "",
             count=lambda side, outcome: self.counted.append((side, outcome)),

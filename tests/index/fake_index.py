@@ -97,6 +97,7 @@ class FakeFeed:
 class FakeView:
     seq: int
     rows: dict[int, Row]
+    fingerprint: str = "fake/1"
 
     def dense(self, vector: Vector, *, k: int, allowed: Allowed) -> Ranking:
         query = vector.astype(np.float16).astype(np.float32)

@@ -48,6 +48,7 @@ class Corpus:
 
     legs: dict[str, object] = field(default_factory=dict)
     seq: int = 1
+    fingerprint: str = HashingEmbedder(8).fingerprint
 
     def view(self) -> "Corpus":
         return self

@@ -150,6 +150,11 @@ class IndexView(Protocol):
     @property
     def seq(self) -> int: ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Whose vectors it holds: only questions by this embedder may be compared with them."""
+        ...
+
     def dense(self, vector: Vector, *, k: int, allowed: Allowed) -> Ranking:
         """Return the k nearest chunks by cosine; fewer only if fewer are allowed."""
         ...

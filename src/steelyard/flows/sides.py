@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
@@ -63,13 +63,14 @@ class Sides:
 
     def __init__(
         self,
-        champion: Answerer,
+        hold: Callable[[], AbstractContextManager[Answerer]],
         *,
         challenge: Challenge | None = None,
         pseudonym: Callable[[str], str],
         count: Callable[[str, str], None] = lambda side, outcome: None,
     ) -> None:
-        self._champion = champion
+        """`hold` lends the champion of the moment for as long as a question takes."""
+        self._hold = hold
         self.challenge = challenge
         self._pseudonym = pseudonym
         self._count = count
@@ -78,6 +79,11 @@ class Sides:
     def begin(self, experiment: int) -> None:
         """Show the challenger from now on, and log answers under this key."""
         self._experiment = experiment
+
+    def pause(self, challenge: Challenge | None) -> None:
+        """Let the champion answer everybody until this challenge begins, if there is one."""
+        self.challenge = challenge
+        self._experiment = 0
 
     def asker(self, user: str) -> Asker:
         """Return what the log is told of a user, "": nobody in particular."""
@@ -95,37 +101,54 @@ class Sides:
     async def stream(
         self, query: Query, wish: Wish | None = None, *, user: str = ""
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """Yield what `Answering.stream` of the user's side does; raises as it does."""
+        """Yield what `Answering.stream` of the user's side does; raises as it does.
+
+        Both sides stay those that they were when it began, whatever is promoted meanwhile.
+        """
         wish = wish or Wish()
         wish = replace(wish, deadline=wish.deadline or Deadline(), asker=self.asker(user))
-        events = self._champion.answering.stream(query, wish)
-        if wish.asker.arm == CHALLENGER:
-            events = self._challenged(query, wish)
+        with self._hold() as champion:
+            side = champion
+            if wish.asker.arm == CHALLENGER:
+                assert self.challenge is not None
+                side = self.challenge.bundle
+            async with aclosing(self._events(query, wish, side, champion)) as events:
+                async for event in events:
+                    yield event
+
+    async def _events(
+        self, query: Query, wish: Wish, side: Answerer, champion: Answerer
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        if side is champion:
+            events = champion.answering.stream(query, wish)
+        else:
+            events = self._challenged(query, wish, side, champion)
         ended = False
         try:
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, Failed):
                         ended = True
-                        self._failed(query, wish, event.code)
+                        self._failed(query, wish, event.code, side)
                     elif isinstance(event, Done):
                         ended = True
-                        self._told(wish, event.answer)
+                        self._told(wish, event.answer, champion)
                     yield event
         except InputError:
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if not ended:
-                self._failed(query, wish, LEFT)
+                self._failed(query, wish, LEFT, side)
             raise
         except Exception:
-            self._failed(query, wish, _BUG)
+            self._failed(query, wish, _BUG, side)
             raise
 
-    async def _challenged(self, query: Query, wish: Wish) -> AsyncGenerator[AnswerEvent, None]:
+    async def _challenged(
+        self, query: Query, wish: Wish, challenger: Answerer, champion: Answerer
+    ) -> AsyncGenerator[AnswerEvent, None]:
         """Yield the challenger's events, or the champion's if it fails before its first word."""
-        assert self.challenge is not None
-        async with aclosing(self.challenge.bundle.answering.stream(query, wish)) as events:
+        async with aclosing(challenger.answering.stream(query, wish)) as events:
             begun = await _begun(events)
             for event in begun.events:
                 yield event
@@ -134,24 +157,21 @@ class Sides:
                     yield event
                 return
         async with aclosing(
-            self._champion.answering.stream(query, _standing_in(wish, begun.failure))
+            champion.answering.stream(query, _standing_in(wish, begun.failure))
         ) as events:
             async for event in events:
                 if isinstance(event, Done):
                     self._count(CHALLENGER, "error")
                 yield event
 
-    def _failed(self, query: Query, wish: Wish, code: str) -> None:
+    def _failed(self, query: Query, wish: Wish, code: str, side: Answerer) -> None:
         assert wish.deadline is not None
-        side = self._champion
-        if wish.asker.arm == CHALLENGER and self.challenge is not None:
-            side = self.challenge.bundle
         side.log_failure(query, wish, code, (perf_counter() - wish.deadline.started) * 1000)
         self._count(wish.asker.arm, "error")
 
-    def _told(self, wish: Wish, answer: Answer) -> None:
+    def _told(self, wish: Wish, answer: Answer, champion: Answerer) -> None:
         side = wish.asker.arm
-        if side == CHALLENGER and answer.bundle == self._champion.name:
+        if side == CHALLENGER and answer.bundle == champion.name:
             return  # counted where the champion stood in
         self._count(side, "answered" if answer.answerable else "not_in_documents")
 

@@ -219,7 +219,7 @@ class Shadows:
 
     def _publish(self, seq: int) -> None:
         """The one assignment by which a question sees both indexes change at once."""
-        self._view = View(seq, self._dense.view, self._lexical.view)
+        self._view = View(seq, self._fingerprint, self._dense.view, self._lexical.view)
 
     def _check_against_truth(self) -> None:
         """Rebuild if the replayed snapshot does not hold exactly the live chunks."""

@@ -15,6 +15,7 @@ class View:
     """Both indexes at one sequence number; stays valid while others are published."""
 
     seq: int
+    fingerprint: str
     dense_view: DenseView
     lexical_view: LexicalView
 

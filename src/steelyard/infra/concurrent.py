@@ -17,15 +17,17 @@ QUERY_THREADS = (os.cpu_count() or 2) + 1
 
 
 class Workers:
-    """Named thread pools: `query` answers people, `ingest` works through files behind them."""
+    """Named thread pools: `query` answers people, `ingest` works through files behind them, and
+    `shadow`, one thread, loads and checks what shall serve next."""
 
     def __init__(self, *, query_threads: int = QUERY_THREADS, ingest_threads: int = 4) -> None:
         self.query = ThreadPoolExecutor(query_threads, "steelyard-query")
         self.ingest = ThreadPoolExecutor(ingest_threads, "steelyard-ingest", _be_nice)
+        self.shadow = ThreadPoolExecutor(1, "steelyard-shadow", _be_nice)
 
     def close(self) -> None:
-        self.query.shutdown(wait=True, cancel_futures=True)
-        self.ingest.shutdown(wait=True, cancel_futures=True)
+        for pool in (self.query, self.ingest, self.shadow):
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _be_nice() -> None:

@@ -60,6 +60,8 @@ class Legs:
         Raises:
             InputError: the query's filter is wrong.
         """
+        asked, held = self._questions.fingerprint, view.fingerprint
+        assert asked == held, f"a question embedded by {asked} met an index of {held}"
         jobs: dict[str, asyncio.Task[Ranking]] = {}
         for one in query.each_collection():
             allowed = await self._allowed(one)

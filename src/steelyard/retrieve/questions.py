@@ -41,6 +41,11 @@ class QuestionEmbedder:
         self._batcher.observe = observe
 
     @property
+    def fingerprint(self) -> str:
+        """Whose vectors these are."""
+        return self._embedder.fingerprint
+
+    @property
     def num_waiting(self) -> int:
         return self._batcher.num_waiting
 

@@ -14,13 +14,14 @@ from starlette.staticfiles import StaticFiles
 
 from steelyard import ui
 from steelyard.app import App
-from steelyard.arms.challenger import begun, read_challenger
+from steelyard.arms.challenger import read_challenger
 from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.flows.sides import Challenge, Sides
 from steelyard.flows.work import Ended
 from steelyard.infra.batching import BatchSize
 from steelyard.server.admission import Admission, Load
 from steelyard.server.auth import Door, LocalOnly, is_loopback
+from steelyard.server.challenging import Challenging
 from steelyard.server.errors import on_bug, on_http_error, on_steelyard_error
 from steelyard.server.freshness import Edge
 from steelyard.server.live import Live
@@ -89,7 +90,7 @@ def _live(app: App, *, keyed: bool) -> Live:
         load=Load(),
         edge=Edge(app, keyed=keyed),
         sides=Sides(
-            app.champion,
+            app.serving.hold,
             challenge=challenge,
             pseudonym=app.pseudonyms.of,
             count=metrics.side,
@@ -151,7 +152,11 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
         async with live.app.working(paths):
             live.app.questions.watch(batched)
             tasks.append(asyncio.create_task(live.edge.keep_told()))
-            async with _challenging(live):
+            challenger = live.challenger
+            if challenger is None:
+                yield
+                return
+            async with Challenging(live.app, live.sides, challenger).running():
                 yield
     finally:
         for task in tasks:
@@ -160,16 +165,3 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
         live.app.work.unlisten(count)
         if live.tracing is not None:
             await asyncio.to_thread(live.tracing.close)
-
-
-@asynccontextmanager
-async def _challenging(live: Live) -> AsyncIterator[None]:
-    """Show the challenger to its users, if there is one, while the context lasts."""
-    if live.challenger is None:
-        yield
-        return
-    try:
-        live.sides.begin(await begun(live.app, live.challenger))
-        yield
-    finally:
-        await live.challenger.bundle.aclose()

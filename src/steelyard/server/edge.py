@@ -42,8 +42,8 @@ async def ask(request: Request) -> Response:
         known = here.edge.current(asked)
         if known is not None and _matches(if_none_match, known.etag):
             return Response(status_code=304, headers=here.edge.headers(known, public=public))
-    with outcomes.failures(request, asked):
-        answer = await here.app.answering.answer(asked, wished)
+    with outcomes.failures(request, asked), here.app.serving.hold() as bundle:
+        answer = await bundle.answering.answer(asked, wished)
     outcomes.answered(request, asked, answer)
     body = said(answer)
     headers = {

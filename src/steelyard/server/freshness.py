@@ -75,7 +75,7 @@ class Edge:
 
     def current(self, query: Query) -> Validator | None:
         """Return the tag that this question's answer certainly has now, if that is known."""
-        key = self._key(query)
+        key = _key(query, self._app.bundle)
         known = self._validators.get(key)
         if known is None:
             return None
@@ -97,7 +97,7 @@ class Edge:
         keys = (EVERYTHING, answer.bundle, *map(collection_key, collections), *documents)
         made = Validator(etag, answer.snapshot, keys, tuple(uri for _, uri in made_of))
         if made.seq == self._app.store.last_seq():
-            key = self._key(query)
+            key = _key(query, answer.bundle)
             self._validators[key] = made
             self._validators.move_to_end(key)
             if len(self._validators) > MAX_VALIDATORS:
@@ -119,6 +119,9 @@ class Edge:
         # revalidated. It must come before Cache-Control.
         headers["X-Accel-Expires"] = "@1"
         told = self.purge is not None and self.purge.settled
+        # What another bundle answers now was purged already: a late answer would stay.
+        if self._app.bundle not in validator.keys:
+            told = False
         if told and validator.seq == self._app.store.last_seq():
             control = f"public, max-age=0, must-revalidate, s-maxage={self._ttl_s}"
         else:
@@ -129,11 +132,12 @@ class Edge:
             "Cache-Tag": ",".join(validator.keys),
         }
 
-    def _key(self, query: Query) -> bytes:
-        collections = [one.collection for one in query.each_collection()]
-        groups = sorted(query.principal.groups)
-        parts = [query.text, query.k, collections, groups, self._app.bundle]
-        return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+def _key(query: Query, bundle: str) -> bytes:
+    collections = [one.collection for one in query.each_collection()]
+    groups = sorted(query.principal.groups)
+    parts = [query.text, query.k, collections, groups, bundle]
+    return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
 def _check_public_key(app: App, name: str) -> None:

@@ -29,7 +29,7 @@ async def models(request: Request) -> Response:
     """List what `model` may be: the answering bundle and the embedder."""
     here = live(request)
     here.door.principal(request)
-    names = (MODEL, here.app.settings.embed.model)
+    names = (MODEL, here.app.space.settings.embed.model)
     rows = [{"id": n, "object": "model", "created": 0, "owned_by": "steelyard"} for n in names]
     return JSONResponse({"object": "list", "data": rows})
 
@@ -118,7 +118,8 @@ async def embeddings(request: Request) -> Response:
             f"input has {len(texts)} texts; send 1 to {MAX_INPUTS}, none of them empty",
             code="invalid_body",
         )
-    embedder = here.app.embedder
+    space = here.app.space
+    embedder = space.embedder
     pool = here.app.workers.ingest
     vectors = await compute(pool, embedder.embed_passages, texts)
     num_tokens = sum(await compute(pool, embedder.tokenizer.count, texts))
@@ -127,7 +128,7 @@ async def embeddings(request: Request) -> Response:
         for i, vector in enumerate(vectors.astype("<f4"))
     ]
     usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
-    model = here.app.settings.embed.model
+    model = space.settings.embed.model
     return JSONResponse({"object": "list", "data": rows, "model": model, "usage": usage})
 
 

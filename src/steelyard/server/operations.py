@@ -69,7 +69,7 @@ async def recent(request: Request) -> Response:
     here = live(request)
     here.door.operator(request, to="see how the server is doing")
     window_s = query_int(request, "window_s", 60, low=10, high=int(LONGEST_WINDOW_S))
-    app, metrics = here.app, here.metrics
+    app, metrics, champion = here.app, here.metrics, here.app.champion
     last_seq = await _last_seq(here)
     rss = rss_bytes()
     return JSONResponse(
@@ -77,9 +77,9 @@ async def recent(request: Request) -> Response:
             "window_s": window_s,
             "uptime_s": round(metrics.uptime_s(), 1),
             "rss_mb": None if rss is None else round(rss / 2**20, 1),
-            "bundle": app.bundle,
-            "generator": app.generator.model,
-            "snapshot": app.index.view().seq,
+            "bundle": champion.name,
+            "generator": champion.generator.model,
+            "snapshot": champion.space.index.view().seq,
             "truth": last_seq,
             "in_flight": metrics.num_in_flight,
             "ingest": {

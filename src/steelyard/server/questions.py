@@ -29,7 +29,8 @@ async def search(request: Request) -> Response:
     principal = here.door.principal(request)
     body = await read_json(request, SearchBody)
     asked = body.to_query(principal)
-    result = await here.app.retriever.search(asked, deadline=deadline(request))
+    with here.app.serving.hold() as bundle:
+        result = await bundle.retriever.search(asked, deadline=deadline(request))
     outcomes.searched(request, asked, result)
     return Reply(search_json(result), headers={"Server-Timing": server_timing(result.timings_ms)})
 

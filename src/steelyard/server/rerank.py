@@ -26,15 +26,16 @@ async def rerank(request: Request) -> Response:
     here.door.principal(request)
     body = await read_json(request, RerankBody)
     texts = _checked(body)
-    reranker = await compute(here.app.workers.query, lambda: here.app.reranker)
-    if reranker is None:
-        raise SetupError(
-            "no reranker is configured; set STEELYARD_RERANK_MODEL to the directory or hub name "
-            "of a cross-encoder or the URL of a /v1/rerank endpoint, and start again",
-            code="no_reranker",
-        )
     left = deadline(request, default_s=DEFAULT_BUDGET_S)
-    scores = await _scores(reranker, body.query, texts, left)
+    with here.app.serving.hold() as champion:
+        reranker = await compute(here.app.workers.query, lambda: champion.reranker)
+        if reranker is None:
+            raise SetupError(
+                "no reranker is configured; set STEELYARD_RERANK_MODEL to the directory or hub "
+                "name of a cross-encoder or the URL of a /v1/rerank endpoint, and start again",
+                code="no_reranker",
+            )
+        scores = await _scores(reranker, body.query, texts, left)
     order = sorted(range(len(texts)), key=lambda at: (-scores[at], at))
     results: list[dict[str, Any]] = [
         {"index": at, "relevance_score": scores[at]} for at in order[: body.top_n]
