@@ -16,6 +16,7 @@ from steelyard import ui
 from steelyard.app import App
 from steelyard.arms.challenger import read_challenger
 from steelyard.core.errors import SetupError, SteelyardError
+from steelyard.flows.fine_tuning import FineTuning
 from steelyard.flows.sides import Challenge, Sides
 from steelyard.flows.work import Ended
 from steelyard.infra.batching import BatchSize
@@ -95,6 +96,7 @@ def _live(app: App, *, keyed: bool) -> Live:
             pseudonym=app.pseudonyms.of,
             count=metrics.side,
         ),
+        tuning=FineTuning(app.home),
         challenger=challenger,
         tracing=open_tracing(),
     )
@@ -152,6 +154,7 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
         async with live.app.working(paths):
             live.app.questions.watch(batched)
             tasks.append(asyncio.create_task(live.edge.keep_told()))
+            tasks.append(asyncio.create_task(live.tuning.run()))
             challenger = live.challenger
             if challenger is None:
                 yield

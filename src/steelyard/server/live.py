@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from steelyard.app import App
 from steelyard.arms.challenger import Challenger
+from steelyard.flows.fine_tuning import FineTuning
 from steelyard.flows.sides import Sides
 from steelyard.server.admission import Load
 from steelyard.server.auth import Door
@@ -22,6 +23,7 @@ class Live:
     load: Load
     edge: Edge
     sides: Sides
+    tuning: FineTuning
     challenger: Challenger | None = None
     tracing: Tracing | None = None
 

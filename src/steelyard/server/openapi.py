@@ -1,7 +1,7 @@
 """The table of endpoints: routes are made from it, and so is the OpenAPI document."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,18 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.server import ab, documents, edge, lab, openai_api, operations, questions, rerank
+from steelyard.server import (
+    ab,
+    documents,
+    edge,
+    fine_tuning,
+    lab,
+    openai_api,
+    operations,
+    questions,
+    rerank,
+    uploads,
+)
 from steelyard.server.bodies import (
     ChatBody,
     DecisionBody,
@@ -21,6 +32,7 @@ from steelyard.server.bodies import (
     RerankBody,
     SearchBody,
 )
+from steelyard.server.tuning_bodies import FineTuningBody
 from steelyard.version import __version__
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -43,6 +55,8 @@ class Endpoint:
 
 
 PAIR = ("arm", "against_run", "against")
+PAGE = ("after", "limit")
+JOBS = "/v1/fine_tuning/jobs"
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/query", questions.query, QueryBody),
@@ -85,6 +99,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         parameters=("verdict", "after", "limit"),
     ),
     Endpoint("POST", "/v1/question-sets/{name}/decisions", lab.decisions, DecisionBody),
+    Endpoint("POST", "/v1/files", uploads.upload_rows),
+    Endpoint("GET", "/v1/files", uploads.list_files, parameters=("purpose", "order", *PAGE)),
+    Endpoint("GET", "/v1/files/{id}", uploads.read_file),
+    Endpoint("DELETE", "/v1/files/{id}", uploads.delete_rows),
+    Endpoint("GET", "/v1/files/{id}/content", uploads.file_content),
+    Endpoint("POST", JOBS, fine_tuning.create_job, FineTuningBody),
+    Endpoint("GET", JOBS, fine_tuning.list_jobs, parameters=PAGE),
+    Endpoint("GET", f"{JOBS}/{{id}}", fine_tuning.read_job),
+    Endpoint("POST", f"{JOBS}/{{id}}/cancel", fine_tuning.cancel_job),
+    Endpoint("POST", f"{JOBS}/{{id}}/pause", fine_tuning.pause_job),
+    Endpoint("POST", f"{JOBS}/{{id}}/resume", fine_tuning.resume_job),
+    Endpoint("GET", f"{JOBS}/{{id}}/events", fine_tuning.list_events, parameters=PAGE),
+    Endpoint("GET", f"{JOBS}/{{id}}/checkpoints", fine_tuning.list_checkpoints, parameters=PAGE),
+    Endpoint("GET", "/v1/tune/runs", fine_tuning.training_runs),
+    Endpoint("GET", "/v1/tune/runs/{id}", fine_tuning.training_run),
+    Endpoint(
+        "GET", "/v1/tune/runs/{id}/metrics", fine_tuning.training_metrics, parameters=("after",)
+    ),
+    Endpoint("POST", "/v1/tune/runs/{id}/cancel", fine_tuning.cancel_training),
     Endpoint("GET", "/healthz", operations.healthz),
     Endpoint("GET", "/readyz", operations.readyz),
     Endpoint("GET", "/metrics", operations.metrics),
@@ -106,6 +139,19 @@ UPLOAD = {
         }
     }
 }
+ROWS = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file", "purpose"],
+            "properties": {
+                "file": {"type": "string", "format": "binary"},
+                "purpose": {"type": "string", "enum": ["fine-tune"]},
+            },
+        }
+    }
+}
+FORMS: Mapping[Handler, Any] = {documents.upload: UPLOAD, uploads.upload_rows: ROWS}
 ERROR = {
     "type": "object",
     "properties": {
@@ -166,6 +212,6 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         schema = {"$ref": f"#/components/schemas/{endpoint.body.__name__}"}
         content: dict[str, Any] = {"application/json": {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
-    if endpoint.handler is documents.upload:
-        operation["requestBody"] = {"required": True, "content": UPLOAD}
+    if endpoint.handler in FORMS:
+        operation["requestBody"] = {"required": True, "content": FORMS[endpoint.handler]}
     return operation
