@@ -46,7 +46,7 @@ def _describe(command: Any, path: str, parts: list[str]) -> None:
 def settings_page() -> str:
     lines = [
         NOTE + "# Settings\n",
-        "Defaults < `settings.toml` in the home < environment < flags "
+        "Defaults < `settings.toml` in the home < what the registry promoted < environment < flags "
         "(`--set key=value`). `steelyard settings` prints where each value came from.\n",
     ]
     settings = Settings()

@@ -42,7 +42,7 @@ from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.serving import Serving
 from steelyard.settings import Loaded, Settings, load_settings
 from steelyard.space import Space
-from steelyard.store import Pseudonyms, Store
+from steelyard.store import DATABASE, Pseudonyms, Store
 from steelyard.version import __version__
 
 T = TypeVar("T")
@@ -51,7 +51,6 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 RECIPE_GROUPS = ("parse", "chunk", "embed", "index")
-DATABASE = "steelyard.db"
 
 
 def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
@@ -60,7 +59,10 @@ def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
     Raises:
         SetupError: the settings are wrong, or the home cannot be opened; says what to do.
     """
-    return App(home.expanduser().absolute(), load_settings(home, flags=flags), flags or {})
+    loaded = load_settings(home, flags=flags)
+    for note in loaded.notes:
+        log.warning("settings_disagree %s", note)
+    return App(home.expanduser().absolute(), loaded, flags or {})
 
 
 class App:

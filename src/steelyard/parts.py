@@ -11,6 +11,7 @@ from steelyard.core.errors import UpstreamError
 from steelyard.core.protocols import Embedder, Generator, Reranker, Tokenizer
 from steelyard.embed import HashingEmbedder
 from steelyard.generate import PROMPT_ID, GgufGenerator, OpenAIGenerator, discover_local
+from steelyard.registry import check_adapter
 from steelyard.rerank import EndpointReranker, is_endpoint
 from steelyard.retrieve.reranking import TokenIds
 from steelyard.settings import Settings
@@ -36,6 +37,8 @@ class Status:
 def make_embedder(settings: Settings) -> Embedder:
     if settings.embed.model == HASHING:
         return HashingEmbedder()
+    embed = settings.embed
+    check_adapter(embed.adapter, model=embed.model, allow_download=embed.allow_download)
     from steelyard.embed.bert import BertEmbedder  # loads the runtime
 
     return BertEmbedder(settings.embed)
@@ -58,9 +61,11 @@ def make_reranker(settings: Settings) -> Reranker | None:
         return None
     if is_endpoint(options.model):
         return EndpointReranker(options)
+    allow_download = settings.embed.allow_download
+    check_adapter(options.adapter, model=options.model, allow_download=allow_download)
     from steelyard.rerank.cross_encoder import CrossEncoder  # loads the runtime
 
-    return CrossEncoder(options, allow_download=settings.embed.allow_download)
+    return CrossEncoder(options, allow_download=allow_download)
 
 
 def kept_token_ids(reranker: Reranker, store: Store) -> TokenIds:

@@ -1,6 +1,9 @@
-"""Every option in one place: defaults < `settings.toml` in the home < environment < flags.
+"""Every option in one place: defaults < `settings.toml` < champions < environment < flags.
 
-The options themselves live beside the code that uses them; this file only gathers them.
+The options themselves live beside the code that uses them; this file only gathers them. What was
+promoted in the registry comes after the home's file, because it was measured over that file, and a
+promotion that a forgotten line undoes would be none. An environment or a flag is somebody's word
+for this one process, so it wins, and it is told that the champion is not what serves.
 """
 
 import os
@@ -17,7 +20,9 @@ from typing import Any
 from steelyard.cache import CacheOptions
 from steelyard.chunk import ChunkOptions
 from steelyard.core.errors import SetupError
+from steelyard.core.registry import Champions
 from steelyard.embed import EmbedOptions
+from steelyard.flows.registry import read_champions
 from steelyard.generate import LlmOptions
 from steelyard.index import IndexOptions
 from steelyard.infra.files import explained, write_atomic
@@ -42,6 +47,7 @@ NOT_OPTIONS = frozenset(
 )
 
 
+_Given = Mapping[str, tuple[Any, str]]  # dotted key → value and origin
 MAX_CHALLENGER_SHARE = 0.5  # of the users: more of them is a promotion
 
 
@@ -97,10 +103,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings with the origin of each: `default`, the file's path, `$NAME`, or `flag`."""
+    """Settings with the origin of each: `default`, the file's path, `registry VERSION`, `$NAME`, or
+    `flag`. `notes` tell where two of them disagree about what was promoted."""
 
     settings: Settings
     origins: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, Any, str]]:
         """Return (key, value, origin) of every option, in order; passwords of URLs are hidden."""
@@ -115,8 +123,11 @@ def load_settings(
     *,
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    champions: Champions | None = None,
 ) -> Loaded:
     """Gather the options that hold for `home`; `flags` maps dotted keys to values.
+
+    `champions` are what the registry has it serve; None: as the home says at this moment.
 
     Raises:
         SetupError: unknown keys or values of a wrong type, all of them at once.
@@ -126,6 +137,10 @@ def load_settings(
     faults: list[str] = []
     for key, value in _from_file(home / FILE_NAME).items():
         given[key] = (value, str(home / FILE_NAME))
+    champions = read_champions(home) if champions is None else champions
+    promoted = {key: (value, _registry(champions, key)) for key, value in champions.options.items()}
+    from_file = dict(given)
+    given |= promoted
     for name in sorted(env):
         if name.startswith(ENV_PREFIX) and name not in NOT_OPTIONS:
             env_key = _env_names().get(name)
@@ -147,7 +162,27 @@ def load_settings(
         raise SetupError(
             "settings are wrong:\n  " + "\n  ".join(faults) + "\nrun `steelyard settings --help`"
         )
-    return Loaded(settings, origins)
+    return Loaded(settings, origins, _disagreeing(promoted, from_file, given))
+
+
+def _registry(champions: Champions, key: str) -> str:
+    return f"registry {champions.versions_of[key]}"
+
+
+def _disagreeing(promoted: _Given, from_file: _Given, given: _Given) -> tuple[str, ...]:
+    """Return a sentence for each option where a champion's value is not the only one."""
+    notes = []
+    for key, (value, origin) in promoted.items():
+        said, where = from_file.get(key, (value, ""))
+        if said != value:
+            notes.append(f"{key} = {said!r} of {where} gives way to {value!r} of {origin}")
+        used, by = given[key]
+        if by != origin and str(used) != str(value):
+            notes.append(
+                f"{key} = {used!r} of {by} stands in for {value!r} of {origin}: what was promoted "
+                "is not what serves"
+            )
+    return tuple(notes)
 
 
 def save_option(home: Path, key: str, value: int | float | bool) -> Path:

@@ -181,7 +181,7 @@ def settings(
     """Print every option, its value, and where the value came from.
 
     Options are read from the home's settings.toml, from STEELYARD_* in the environment, and
-    from --set, the later ones first.
+    from --set, the later ones first; what was promoted in the registry comes after the file.
 
     Examples:
 
@@ -192,6 +192,9 @@ def settings(
     loaded = load_settings(home_of(ctx, home), flags=pairs_of(pairs))
     if as_json:
         rows = {k: {"value": v, "origin": o} for k, v, o in loaded.rows()}
-        show.emit_json({"home": str(home_of(ctx, home)), "settings": rows})
+        where = str(home_of(ctx, home))
+        show.emit_json({"home": where, "settings": rows, "notes": loaded.notes})
     else:
         show.show_rows(("option", "value", "origin"), loaded.rows())
+        for note in loaded.notes:
+            show.note(f"note: {note}")

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.app import DATABASE, App, open_app
+from steelyard.app import App, open_app
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.ranking import PUBLIC, Principal, Query
+from steelyard.store import DATABASE
 
 DEFAULT_HOME = Path(".steelyard")
 # The command line is the machine's owner: it manages everything and searches as `public`,

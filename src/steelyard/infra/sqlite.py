@@ -193,7 +193,8 @@ class Database:
             elif version < self._layout.version:
                 raise SetupError(
                     f"{str(self.path)!r} has layout {version}, older than {self._layout.version}:"
-                    f" open it once for writing, e.g. with `{self._layout.rebuild}`"
+                    f" open it once for writing, e.g. with `{self._layout.rebuild}`",
+                    code="older_layout",
                 )
         except BaseException:
             connection.close()

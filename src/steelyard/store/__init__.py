@@ -22,10 +22,11 @@ from steelyard.store.records import (
     Ticket,
     UnembeddedChunk,
 )
-from steelyard.store.store import Store
+from steelyard.store.store import DATABASE, Store
 from steelyard.store.versions import Registered, ServedVersions
 
 __all__ = [
+    "DATABASE",
     "OPERATOR",
     "ApiKey",
     "ClaimedEmbedder",

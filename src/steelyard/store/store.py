@@ -17,6 +17,8 @@ from steelyard.store.submissions import Submissions
 from steelyard.store.tokens import Tokens
 from steelyard.store.versions import Versions
 
+DATABASE = "steelyard.db"  # its name in a home
+
 
 class Store:
     """The only truth of a home, for any number of threads and processes.
