@@ -38,6 +38,7 @@ from steelyard.parts import (
     make_embedder,
     offers,
 )
+from steelyard.promotions import Promotions
 from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.serving import Serving
 from steelyard.settings import Loaded, Settings, load_settings
@@ -168,6 +169,15 @@ class App:
         """
         return load_settings(self.home, flags={**self._flags, **flags}).settings
 
+    def wanted(self) -> Settings:
+        """Return what the settings and the registry say now; raises SetupError."""
+        served = self.store.champion_versions().versions
+        return self.settings_with({k: v for one in served for k, v in one.options.items()})
+
+    @cached_property
+    def promotions(self) -> Promotions:
+        return Promotions(self)
+
     @property
     def retriever(self) -> Retriever:
         return self.champion.retriever
@@ -226,6 +236,7 @@ class App:
         self.vanished.watch(roots, path_of)
         follower = TruthFollower(self.store, self.index, self.workers)
         jobs = [self._keep_ingesting(follower), follower.run(), self._keep_up(roots)]
+        jobs.append(self.promotions.run())
         if self.shared is not None:
             jobs.append(self.shared.run())
         tasks = [asyncio.create_task(job) for job in jobs]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from steelyard.bundle import Bundle
+from steelyard.settings import Settings
 from steelyard.space import Space
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,13 @@ class Serving:
     def listen(self, told: Callable[[Bundle, Bundle], None]) -> None:
         """Call `told(before, after)` inside every flip, before any request sees the new one."""
         self._listeners.append(told)
+
+    def warm(self, settings: Settings, space: Space) -> Bundle | None:
+        """Return the previous bundle if these options make it; None: it must be loaded."""
+        previous = self.previous
+        if previous is None or previous.space is not space or previous.settings != settings:
+            return None
+        return previous
 
     def flip(self, bundle: Bundle) -> None:
         """Let a warm bundle answer from now on; what it replaces becomes the previous one."""

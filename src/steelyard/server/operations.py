@@ -1,11 +1,14 @@
 """Health, readiness, metrics, the last minutes, status, the OpenAPI document, and the page."""
 
 import json
+from dataclasses import asdict
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from steelyard import ui
+from steelyard.app import App
 from steelyard.infra.concurrent import compute
 from steelyard.infra.telemetry import LONGEST_WINDOW_S, rss_bytes
 from steelyard.server.live import Live, live
@@ -22,7 +25,9 @@ async def readyz(request: Request) -> Response:
     """Ready: the encoder is loaded and the index has caught up with the documents."""
     app = live(request).app
     missing = await app.not_ready()
-    body = {"ready": not missing, "waiting_for": missing}
+    body: dict[str, Any] = {"ready": not missing, "waiting_for": missing}
+    if (refusal := app.promotions.refusal) is not None:  # what was promoted before it serves
+        body["refused"] = {"code": refusal.code, "reason": refusal.reason}
     return JSONResponse(body, 503 if missing else 200)
 
 
@@ -86,9 +91,22 @@ async def recent(request: Request) -> Response:
                 "open": app.work.num_open,
                 "oldest_s": round(app.work.oldest_s(), 3),
             },
+            "serving": _serving(app),
             **await compute(app.workers.query, metrics.recent.report, window_s),
         }
     )
+
+
+def _serving(app: App) -> dict[str, Any]:
+    """Return what answers, what would after a rollback, and how the last change went."""
+    previous, last, refusal = app.serving.previous, app.promotions.last, app.promotions.refusal
+    return {
+        "champion": app.champion.name,
+        "previous": None if previous is None else previous.name,
+        "draining": app.serving.num_draining,
+        "last_swap": None if last is None else asdict(last),
+        "refused": None if refusal is None else asdict(refusal),
+    }
 
 
 async def _last_seq(here: Live) -> int:

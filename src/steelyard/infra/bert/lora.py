@@ -149,3 +149,17 @@ def _patterns(config: Mapping[str, Any]) -> list[str]:
     targets = config["target_modules"]
     patterns = [targets] if isinstance(targets, str) else []
     return [*patterns, *(config.get("rank_pattern") or {}), *(config.get("alpha_pattern") or {})]
+
+
+def adapter_acts(adapter: Path) -> bool:
+    """Tell whether an adapter changes anything: some B A is not zero, or it has no LoRA matrix.
+
+    Raises:
+        SetupError: its tensors cannot be read.
+    """
+    pairs: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for key, matrix in read_tensors(adapter / "adapter_model.safetensors").items():
+        if match := _LORA_KEY.match(key):
+            pairs.setdefault(match[1], {})[match[2]] = matrix
+    whole = [pair for pair in pairs.values() if len(pair) == 2]
+    return not whole or any(bool(np.any(pair["B"] @ pair["A"])) for pair in whole)

@@ -1,0 +1,169 @@
+"""Following the registry: what is promoted, here or by another process, comes to serve.
+
+Load in shadow, at low priority; check; flip one reference. Whatever fails on the way leaves what
+served before, and is told in the log, by `/readyz` and on Operations.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import perf_counter, time
+from typing import Protocol
+
+from steelyard.bundle import Bundle, Home
+from steelyard.core.errors import SetupError, SteelyardError
+from steelyard.infra.concurrent import compute
+from steelyard.probes import check_endpoints, check_models
+from steelyard.serving import Serving
+from steelyard.settings import Settings
+from steelyard.space import Space
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+# Options that belong to the process or to the home, not to one way to answer.
+FIXED_GROUPS = ("serve", "cache", "parse", "chunk", "index")
+
+
+class Host(Home, Protocol):
+    """What promotions need of an app."""
+
+    serving: Serving
+    space: Space
+    settings: Settings
+
+    def wanted(self) -> Settings:
+        """Return what the settings and the registry say now; raises SetupError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One change of what serves: how long loading and checking took, and the flip itself.
+
+    `warm`: it was the bundle before, and nothing was loaded.
+    """
+
+    at: float
+    before: str
+    after: str
+    load_ms: float
+    flip_ms: float
+    warm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why what the registry says at `seq` does not serve."""
+
+    at: float
+    seq: int
+    code: str
+    reason: str
+
+
+class Promotions:
+    """Brings what the registry says to serve; used from the event loop's thread."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._lock = asyncio.Lock()
+        self._seen = host.store.registry_seq()  # what the app was opened with
+        self.last: Swap | None = None
+        self.refusal: Refusal | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        store, version = self._host.store, -1
+        while True:
+            try:
+                now = store.data_version()
+                if now != version:
+                    await self.look()
+                    version = now
+            except SteelyardError as error:
+                log.warning("registry_not_read reason=%s", error)
+            await asyncio.sleep(POLL_S)
+
+    async def look(self) -> Swap | None:
+        """Serve what the registry says now; None if that is what serves, or must not."""
+        async with self._lock:
+            seq = await compute(self._host.workers.query, self._host.store.registry_seq)
+            if seq == self._seen:
+                return None
+            self._seen = seq
+            try:
+                settings = await compute(self._host.workers.shadow, self._host.wanted)
+                swap = await self._swap(settings)
+            except SteelyardError as error:
+                self._refused(seq, error.code, str(error))
+                return None
+            except Exception as error:  # whatever is wrong with it, the old one serves
+                log.exception("promotion_failed")
+                self._refused(seq, "internal", f"{type(error).__name__}: {error}")
+                return None
+            self.refusal = None
+            return swap
+
+    async def swap(self, settings: Settings) -> Swap | None:
+        """Let the bundle of `settings` answer; None if it does already.
+
+        Raises:
+            SetupError, UpstreamError: it cannot serve; what served before does.
+        """
+        async with self._lock:
+            return await self._swap(settings)
+
+    async def _swap(self, settings: Settings) -> Swap | None:
+        host, serving = self._host, self._host.serving
+        current = serving.champion
+        _check_fixed(settings, host.settings)
+        if settings == current.settings and host.space is current.space:
+            return None
+        started = perf_counter()
+        bundle = serving.warm(settings, host.space)
+        warm = bundle is not None
+        if bundle is None:
+            bundle = Bundle(host, settings, host.space, like=current)
+            await self._made_ready(bundle, current)
+        flipping = perf_counter()
+        serving.flip(bundle)
+        host.settings = settings
+        self.last = Swap(
+            at=time(),
+            before=current.name,
+            after=bundle.name,
+            load_ms=round((flipping - started) * 1000, 3),
+            flip_ms=round((perf_counter() - flipping) * 1000, 3),
+            warm=warm,
+        )
+        log.warning(
+            "promoted before=%s after=%s load_ms=%s flip_ms=%s",
+            current.name, bundle.name, self.last.load_ms, self.last.flip_ms,
+        )  # fmt: skip
+        return self.last
+
+    async def _made_ready(self, bundle: Bundle, current: Bundle) -> None:
+        """Load and check a bundle beside the current one; closed again if it must not serve."""
+        try:
+            shadow = self._host.workers.shadow
+            await compute(shadow, bundle.warm_up)
+            await compute(shadow, check_models, bundle, current)
+            await check_endpoints(bundle, current)
+        except BaseException:
+            await bundle.aclose(keep=current.models())
+            raise
+
+    def _refused(self, seq: int, code: str, reason: str) -> None:
+        self.refusal = Refusal(time(), seq, code, reason)
+        log.error("promotion_refused seq=%d code=%s reason=%s", seq, code, reason)
+
+
+def _check_fixed(settings: Settings, now: Settings) -> None:
+    """Raise SetupError for options that a running server cannot change."""
+    for group in FIXED_GROUPS:
+        if getattr(settings, group) != getattr(now, group):
+            raise SetupError(
+                f"options of {group!r} differ from those that the server was started with; "
+                "stop it, and start it again with `steelyard serve`"
+            )
