@@ -171,8 +171,10 @@ class App:
 
     def wanted(self) -> Settings:
         """Return what the settings and the registry say now; raises SetupError."""
-        served = self.store.champion_versions().versions
-        return self.settings_with({k: v for one in served for k, v in one.options.items()})
+        loaded = load_settings(self.home, flags=self._flags)
+        for note in loaded.notes:
+            log.warning("settings_disagree %s", note)
+        return loaded.settings
 
     @cached_property
     def promotions(self) -> Promotions:
