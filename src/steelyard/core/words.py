@@ -22,6 +22,7 @@ def _listed(text: str) -> list[str]:
 
 _COUNTED = _listed("two three four five six seven eight nine ten eleven twelve")
 _NUMBER_WORDS = {word: str(number) for number, word in enumerate(_COUNTED, start=2)}
+NUMBER_WORDS = frozenset(_NUMBER_WORDS)
 
 STOP_WORDS = frozenset(
     _listed(
@@ -91,6 +92,8 @@ def stated_numbers(text: str) -> set[str]:
 
 
 def _plain_number(text: str) -> str:
+    if text.isdigit():
+        return text
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text):
         text = text.replace(",", "")
     if re.fullmatch(r"\d+\.\d+", text):
