@@ -12,6 +12,7 @@ import time
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import onnxruntime
 
@@ -23,22 +24,24 @@ from steelyard.infra.models import WEIGHTS_FILE, cache_dir, file_sha256
 log = logging.getLogger(__name__)
 
 PRECISIONS = ("int8", "fp32")
+Purpose = Literal["embedder", "scorer", "reader"]
 
 _NOTE_FILE = "encoder.json"
 _BUILDING = ".building-"
 _ABANDONED_S = 3600.0  # a build takes seconds
 _RECIPE = 3  # raise it when the graph writer changes what it computes
 _SCORER_RECIPE = 1  # the same for the reranker's graph
+_READER_RECIPE = 1  # the same for the reader's graph
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltEncoder:
-    """An encoder on disk, an embedder or a scorer of pairs. `max_tokens` counts special tokens.
+    """An encoder on disk: embedder, scorer of pairs or reader. `max_tokens` counts special tokens.
 
     `identity` hashes what decides the vectors (weights, adapter, architecture, pooling,
     precision asked for, recipe); `key` also the runtime's version, and names the folder.
     `precision` is what was built; `fallback` says why it is not what was asked for (empty:
-    it is). `cosine` is the mean to float32 over the check texts; of a scorer, the
+    it is). `cosine` is the mean to float32 over the check texts; of a scorer or a reader, the
     correlation of the scores of check pairs (the cosine of the centred scores).
     """
 
@@ -63,7 +66,7 @@ def ready_encoder(
     Raises:
         SetupError: the model, its adapter or `precision` cannot be built.
     """
-    return _ready(path, precision=precision, adapter=adapter, scorer=False)
+    return _ready(path, precision=precision, adapter=adapter, purpose="embedder")
 
 
 def ready_scorer(
@@ -73,28 +76,35 @@ def ready_scorer(
 
     The adapter may bring the head along (peft's `modules_to_save`).
     """
-    return _ready(path, precision=precision, adapter=adapter, scorer=True)
+    return _ready(path, precision=precision, adapter=adapter, purpose="scorer")
 
 
-def _ready(path: Path, *, precision: str, adapter: Path | None, scorer: bool) -> BuiltEncoder:
+def ready_reader(
+    path: Path, *, precision: str = "int8", adapter: Path | None = None
+) -> BuiltEncoder:
+    """Return the built reader of a question-answering model; as `ready_scorer`."""
+    return _ready(path, precision=precision, adapter=adapter, purpose="reader")
+
+
+def _ready(path: Path, *, precision: str, adapter: Path | None, purpose: Purpose) -> BuiltEncoder:
     if precision not in PRECISIONS:
         raise SetupError(f"precision {precision!r} is unknown; set {' or '.join(PRECISIONS)}")
     card = read_card(path)
     if not (path / WEIGHTS_FILE).is_file():
         raise SetupError(f"{str(path / WEIGHTS_FILE)!r} is missing; download the model again")
-    wanted = _wanted(path, card=card, precision=precision, adapter=adapter, scorer=scorer)
+    wanted = _wanted(path, card=card, precision=precision, adapter=adapter, purpose=purpose)
     kept = cache_dir() / "models" / wanted.key
     built = _kept(replace(wanted, folder=kept))
     if built is None:
         wanted = replace(wanted, folder=kept)
-        built = _build(path, card=card, adapter=adapter, wanted=wanted, scorer=scorer)
+        built = _build(path, card=card, adapter=adapter, wanted=wanted, purpose=purpose)
     if built.fallback:
         log.warning("encoder_fallback", extra={"model": str(path), "reason": built.fallback})
     return built
 
 
 def _wanted(
-    path: Path, *, card: ModelCard, precision: str, adapter: Path | None, scorer: bool
+    path: Path, *, card: ModelCard, precision: str, adapter: Path | None, purpose: Purpose
 ) -> BuiltEncoder:
     weights_sha256 = file_sha256(path / WEIGHTS_FILE)
     content = {
@@ -105,9 +115,9 @@ def _wanted(
         "pooling": card.pooling,
         "precision": precision,
     }
-    if scorer:
+    if purpose != "embedder":
         del content["pooling"]
-        content["scorer"] = _SCORER_RECIPE
+        content[purpose] = _SCORER_RECIPE if purpose == "scorer" else _READER_RECIPE
     identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     key = hashlib.sha256(f"{identity} {onnxruntime.__version__}".encode()).hexdigest()
     return BuiltEncoder(
@@ -161,15 +171,19 @@ def _crc32(path: Path) -> int:
 
 
 def _build(
-    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder, scorer: bool
+    path: Path, *, card: ModelCard, adapter: Path | None, wanted: BuiltEncoder, purpose: Purpose
 ) -> BuiltEncoder:
     """Build into a fresh folder, then move it to `wanted.folder` in one step."""
     folder = _fresh_folder(wanted.folder.parent)
     try:
         # Imported here: onnx takes a third of a second, and a start with a kept encoder needs none.
-        from steelyard.infra.bert.trial import write_embedder, write_scorer
+        from steelyard.infra.bert import trial as trials
 
-        write = write_scorer if scorer else write_embedder
+        write = {
+            "embedder": trials.write_embedder,
+            "scorer": trials.write_scorer,
+            "reader": trials.write_reader,
+        }[purpose]
         trial = write(folder, path, card=card, adapter=adapter, precision=wanted.precision)
         built = replace(
             wanted, precision=trial.precision, cosine=trial.agreement, fallback=trial.fallback

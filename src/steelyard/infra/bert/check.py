@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.infra.bert.pairs import Pair, PairTemplate
-from steelyard.infra.bert.session import open_scorer, open_session
+from steelyard.infra.bert.session import open_reader, open_scorer, open_session
 from steelyard.infra.bert.tokenizer import BertTokenizer
 
 # Questions, prose, figures, code and other scripts: what an encoder meets.
@@ -54,6 +54,12 @@ def score_pairs(graph: Path, pairs: list[Pair]) -> NDArray[np.float32]:
     """Return one score a pair, each run alone."""
     session = open_scorer(graph)
     return np.array([session.score(pair) for pair in pairs], np.float32)
+
+
+def read_pairs(graph: Path, pairs: list[Pair]) -> NDArray[np.float32]:
+    """Return start and end logits of all tokens of all pairs, each pair run alone."""
+    session = open_reader(graph)
+    return np.concatenate([session.logits(pair).ravel() for pair in pairs])
 
 
 def correlation(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:

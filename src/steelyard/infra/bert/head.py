@@ -1,5 +1,6 @@
-"""The head of a sequence-classification model: from the first token's row to one score."""
+"""Heads: of a classifier, from the first token's row to a score; of a reader, each token's row."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ HEAD_TENSORS = frozenset(
     for kind in ("weight", "bias")
     if name
 )
+
+SPAN_WEIGHT, SPAN_BIAS = "qa_outputs.weight", "qa_outputs.bias"
+SPAN_TENSORS = frozenset((SPAN_WEIGHT, SPAN_BIAS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,21 @@ def find_head(weights: Weights, *, hidden: int, place: Path) -> Head:
     )
 
 
+def check_span_head(weights: Weights, *, hidden: int, place: Path) -> None:
+    """Check that `weights` have a head that gives each token's row a start and an end logit.
+
+    Raises:
+        SetupError: there is none, or it has another shape.
+    """
+    if SPAN_WEIGHT not in weights:
+        raise SetupError(
+            f"model {str(place)!r} has no question-answering head ({SPAN_WEIGHT}), so it cannot "
+            "read; give an adapter that brings one, or choose a question-answering model, such as "
+            "deepset/minilm-uncased-squad2"
+        )
+    _check_shapes(weights, {SPAN_WEIGHT: (2, hidden), SPAN_BIAS: (2,)}, place=place)
+
+
 def _check(weights: Weights, dense: str, output: str, *, hidden: int, place: Path) -> None:
     labels = weights[f"{output}.weight"].shape[0]
     if labels not in (1, 2):
@@ -66,6 +85,10 @@ def _check(weights: Weights, dense: str, output: str, *, hidden: int, place: Pat
     }
     if dense:
         shapes |= {f"{dense}.weight": (hidden, hidden), f"{dense}.bias": (hidden,)}
+    _check_shapes(weights, shapes, place=place)
+
+
+def _check_shapes(weights: Weights, shapes: Mapping[str, tuple[int, ...]], *, place: Path) -> None:
     for name, shape in shapes.items():
         found = weights[name].shape if name in weights else None
         if found != shape:

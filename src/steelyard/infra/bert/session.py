@@ -48,18 +48,37 @@ class EncoderSession:
         return first
 
 
-class ScorerSession:
-    """Scores one pair at a time; safe to call from several threads at once."""
+class PairSession:
+    """Runs one pair at a time; safe to call from several threads at once."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self._segments = any(one.name == "token_type_ids" for one in session.get_inputs())
 
-    def score(self, pair: Pair) -> float:
+    def _run(self, output: str, pair: Pair) -> NDArray[np.float32]:
         inputs = {"input_ids": pair.ids[None, :]}
         if self._segments:
             inputs["token_type_ids"] = pair.segments[None, :]
-        return float(self._session.run(["score"], inputs)[0][0])
+        first: NDArray[np.float32] = self._session.run([output], inputs)[0][0]
+        return first
+
+
+class ScorerSession(PairSession):
+    """A cross-encoder."""
+
+    def score(self, pair: Pair) -> float:
+        return float(self._run("score", pair))
+
+
+class ReaderSession(PairSession):
+    """A span reader."""
+
+    def logits(self, pair: Pair) -> NDArray[np.float32]:
+        """Return (S, 2): how much speaks for each token as the first and as the last of an answer.
+
+        Row 0 speaks for there being none.
+        """
+        return self._run("logits", pair)
 
 
 def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderSession:
@@ -74,6 +93,11 @@ def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderS
 def open_scorer(graph: Path, options: SessionOptions | None = None) -> ScorerSession:
     """Open a reranker's graph; raises as `open_session` does."""
     return ScorerSession(_open(graph, options))
+
+
+def open_reader(graph: Path, options: SessionOptions | None = None) -> ReaderSession:
+    """Open a reader's graph; raises as `open_session` does."""
+    return ReaderSession(_open(graph, options))
 
 
 def _open(graph: Path, options: SessionOptions | None) -> onnxruntime.InferenceSession:

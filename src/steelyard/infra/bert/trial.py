@@ -14,19 +14,22 @@ from steelyard.infra.bert.check import (
     correlation,
     embed_ids,
     mean_cosine,
+    read_pairs,
     score_pairs,
 )
 from steelyard.infra.bert.config import Architecture, ModelCard
 from steelyard.infra.bert.graph import num_attention_nodes, write_graph
-from steelyard.infra.bert.head import HEAD_TENSORS, find_head
+from steelyard.infra.bert.head import HEAD_TENSORS, SPAN_TENSORS, check_span_head, find_head
 from steelyard.infra.bert.lora import merge_adapter
 from steelyard.infra.bert.score_graph import write_score_graph
 from steelyard.infra.bert.session import GRAPH_FILE
+from steelyard.infra.bert.span_graph import write_span_graph
 from steelyard.infra.bert.tokenizer import BertTokenizer, open_tokenizer
 from steelyard.infra.bert.weights import Weights, load_weights
 
 _MIN_COSINE = 0.99  # of int8 to float32, mean over the check texts; all-MiniLM-L6-v2 measures .993
 _MIN_CORRELATION = 0.98  # of int8 scores to float32 ones over the check pairs
+_MIN_SPAN_CORRELATION = 0.98  # the same of a reader's logits of all tokens
 
 Numbers = NDArray[np.float32]
 
@@ -95,6 +98,32 @@ def write_scorer(
         agreement=correlation,
         least=_MIN_CORRELATION,
         words=("scores", "correlation"),
+    )
+
+
+def write_reader(
+    folder: Path, path: Path, *, card: ModelCard, adapter: Path | None, precision: str
+) -> Trial:
+    """Write the reader's graph of the model at `path` into `folder`."""
+    architecture = card.architecture
+    weights: Weights = load_weights(path, architecture=architecture, beside=SPAN_TENSORS)
+    if adapter is not None:
+        merge_adapter(weights, adapter, beside=SPAN_TENSORS)
+    check_span_head(weights, hidden=architecture.hidden, place=path)
+    tokenizer = _fitting_tokenizer(path, architecture)
+    pairs = check_pairs(tokenizer, max_tokens=architecture.max_tokens)
+
+    def write_and_read(precision: str) -> Numbers:
+        write_span_graph(folder, weights=weights, architecture=architecture, precision=precision)
+        return read_pairs(_fused(folder, architecture), pairs)
+
+    return _tried(
+        write_and_read,
+        precision,
+        place=path,
+        agreement=correlation,
+        least=_MIN_SPAN_CORRELATION,
+        words=("start and end logits", "correlation"),
     )
 
 
