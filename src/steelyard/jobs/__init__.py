@@ -31,6 +31,7 @@ from steelyard.jobs.request import (
 from steelyard.jobs.runner import Ended, Runner
 from steelyard.jobs.standing import (
     ACCOUNTING,
+    ARTEFACT,
     PLAN,
     RECIPE,
     RUNS,
@@ -64,6 +65,7 @@ from steelyard.jobs.uploads import (
 
 __all__ = [
     "ACCOUNTING",
+    "ARTEFACT",
     "DPO",
     "FINAL",
     "FINE_TUNE",

@@ -13,6 +13,7 @@ from steelyard.core.tuning import RunState
 RUNS = Path("tune", "runs")
 STATE, METRICS, RECIPE = "state.json", "metrics.jsonl", "recipe.yaml"
 ACCOUNTING, PLAN, SUMMARY = "accounting.json", "plan.json", "summary.json"
+ARTEFACT = "artefact"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_READ = 2**20  # bytes of metrics in one reading: some 7,000 steps
 
