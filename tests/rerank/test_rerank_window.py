@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from steelyard.infra.bert.window import best_window
 from steelyard.rerank.pace import Pace
-from steelyard.rerank.window import best_window
 
 
 def ids(*numbers: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from steelyard.core.ranking import RerankPassage
 from steelyard.infra.bert import BertTokenizer, Pair, PairTemplate
-from steelyard.rerank.window import best_window
+from steelyard.infra.bert.window import best_window
 
 Ids = NDArray[np.int32]
 

@@ -1,4 +1,4 @@
-"""Which part of a long passage the reranker sees."""
+"""Which part of a long passage a reranker sees, served or trained."""
 
 import numpy as np
 from numpy.typing import NDArray
