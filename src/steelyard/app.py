@@ -19,12 +19,14 @@ from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP
 from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.core.protocols import Embedder, Generator, Reranker
 from steelyard.core.ranking import Query
+from steelyard.core.registry import Champions
 from steelyard.flows.answer import Answering, Wish
 from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.embedding import embed_again
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
+from steelyard.flows.registry import Registry
 from steelyard.flows.runs import Runs
 from steelyard.flows.sharing import open_shared
 from steelyard.flows.sources import example_questions, path_of, resolve_roots
@@ -41,7 +43,7 @@ from steelyard.parts import (
 from steelyard.promotions import Promotions
 from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.serving import Serving
-from steelyard.settings import Loaded, Settings, load_settings
+from steelyard.settings import Loaded, Settings, load_settings, option_value
 from steelyard.space import Space
 from steelyard.store import DATABASE, Pseudonyms, Store
 from steelyard.version import __version__
@@ -54,23 +56,32 @@ RETRY_S = 5.0
 RECIPE_GROUPS = ("parse", "chunk", "embed", "index")
 
 
-def open_app(home: Path, *, flags: Mapping[str, Any] | None = None) -> "App":
-    """Open or create a home.
+def open_app(
+    home: Path, *, flags: Mapping[str, Any] | None = None, champions: Champions | None = None
+) -> "App":
+    """Open or create a home; `champions` are what it serves, if not what its registry says.
 
     Raises:
         SetupError: the settings are wrong, or the home cannot be opened; says what to do.
     """
-    loaded = load_settings(home, flags=flags)
+    loaded = load_settings(home, flags=flags, champions=champions)
     for note in loaded.notes:
         log.warning("settings_disagree %s", note)
-    return App(home.expanduser().absolute(), loaded, flags or {})
+    return App(home.expanduser().absolute(), loaded, flags or {}, champions)
 
 
 class App:
     """One open home. Not async itself; `working` runs the background tasks of a server."""
 
-    def __init__(self, home: Path, loaded: Loaded, flags: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        loaded: Loaded,
+        flags: Mapping[str, Any],
+        champions: Champions | None = None,
+    ) -> None:
         self.home = home
+        self._champions = champions
         self.settings = loaded.settings
         self._flags = dict(flags)
         self.store = Store.open(home / DATABASE)
@@ -123,6 +134,10 @@ class App:
         return Runs(self.home)
 
     @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.home, self.store, option_value=option_value)
+
+    @cached_property
     def pseudonyms(self) -> Pseudonyms:
         return Pseudonyms(self.home / "users.key")
 
@@ -167,7 +182,8 @@ class App:
         Raises:
             SetupError: they are wrong.
         """
-        return load_settings(self.home, flags={**self._flags, **flags}).settings
+        given = {**self._flags, **flags}
+        return load_settings(self.home, flags=given, champions=self._champions).settings
 
     def wanted(self) -> Settings:
         """Return what the settings and the registry say now; raises SetupError."""

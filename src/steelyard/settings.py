@@ -227,6 +227,17 @@ def option_types() -> dict[str, Any]:
     return kinds
 
 
+def option_value(key: str, value: Any) -> Any:
+    """Return an option's value in its own type, as JSON can hold it; text is read as a flag is.
+
+    Raises:
+        ValueError: there is no such option, or it cannot have this value.
+    """
+    group, _, name = key.partition(".")
+    held = getattr(getattr(_with(Settings(), key, value), group), name)
+    return list(held) if isinstance(held, tuple) else held
+
+
 def option_fault(key: str, value: Any) -> str:
     """Return why an option, by its dotted key, cannot have this value; "" if it can."""
     try:

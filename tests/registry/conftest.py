@@ -15,7 +15,7 @@ from steelyard.flows.registry import Registry
 from steelyard.infra.bert.config import read_card
 from steelyard.infra.bert.weights import expected_shapes
 from steelyard.infra.binding import base_model, write_binding
-from steelyard.settings import option_fault
+from steelyard.settings import option_value
 from steelyard.store import DATABASE, Store
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -101,4 +101,4 @@ def make_adapter(tmp_path: Path, base: Path) -> MakeAdapter:
 def registry(tmp_path: Path) -> Iterator[Registry]:
     home = tmp_path / "home"
     with Store.open(home / DATABASE) as store:
-        yield Registry(home, store, option_fault=option_fault)
+        yield Registry(home, store, option_value=option_value)

@@ -18,6 +18,7 @@ from steelyard.core.documents import DEFAULT_COLLECTION, Document
 from steelyard.core.errors import InputError, SetupError
 from steelyard.core.evaluation import QuestionSet, SetDocument
 from steelyard.core.ranking import PUBLIC, Principal, Query
+from steelyard.core.registry import Champions
 from steelyard.datasets import bind
 from steelyard.flows.questions import read_documents
 from steelyard.infra.concurrent import compute
@@ -49,7 +50,8 @@ class Opened:
 
 @dataclass(slots=True)
 class Laboratory:
-    """`home` is the one whose settings hold for every arm, and below which sets are ingested.
+    """`home` is the one whose settings hold for every arm, and below which sets are ingested;
+    `champions` what its registry has it serve (None: as it says).
 
     `on_fill(done, total)` is called while a set's documents are being ingested. `queries` say, by
     a question's id, how it was asked once: it is asked so again, and has no gold to be bound.
@@ -57,6 +59,7 @@ class Laboratory:
 
     home: Path
     flags: Mapping[str, Any] = field(default_factory=dict)
+    champions: Champions | None = None
     principal: Principal = OWNER
     collection: str = DEFAULT_COLLECTION
     deadline_s: float = 10.0
@@ -140,7 +143,8 @@ class Laboratory:
 
     def _live(self, path: Path, spec: ArmSpec) -> tuple[App, str, ArmSpec]:
         if path not in self._apps:
-            self._apps[path] = open_app(path, flags=dict(self.flags))
+            champions = self.champions if path == self.home.absolute() else None
+            self._apps[path] = open_app(path, flags=dict(self.flags), champions=champions)
         app = self._apps[path]
         seq = self._begun_at.setdefault(path, app.store.last_seq())
         if spec.options == BUILT_IN["bm25"].options:
@@ -148,7 +152,7 @@ class Laboratory:
             self._notes.append(
                 "bm25 over a live home is the BM25 leg of its own index, over chunks"
             )
-        settings = load_settings(path, flags={**self.flags, **spec.options}).settings
+        settings = app.settings_with(spec.options)
         for group in RECIPE_GROUPS:
             if getattr(settings, group) != getattr(app.settings, group):
                 raise SetupError(
@@ -169,7 +173,7 @@ class Laboratory:
 
     def _settings(self) -> dict[str, Any]:
         """Return what the home's file, the environment and flags say, for a set's own home."""
-        loaded = load_settings(self.home, flags=self.flags)
+        loaded = load_settings(self.home, flags=self.flags, champions=self.champions)
         given: dict[str, Any] = {}
         for key in loaded.origins:
             if not key.startswith(_OWN_OF_A_SERVER):

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli import bench, cache, commands, data, eval_replay, manage, serving
+from steelyard.cli import (
+    bench,
+    cache,
+    commands,
+    data,
+    eval_replay,
+    manage,
+    registry_promote,
+    serving,
+)
 from steelyard.cli.options import Home
 from steelyard.version import __version__
 
@@ -26,6 +35,7 @@ program.add_typer(data.data, name="data")
 program.add_typer(cache.cache, name="cache")
 program.add_typer(bench.bench, name="bench")
 program.add_typer(eval_replay.evaluation, name="eval")
+program.add_typer(registry_promote.registry, name="registry")
 
 
 @program.callback(invoke_without_command=True)

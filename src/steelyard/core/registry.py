@@ -51,14 +51,18 @@ class Version:
     created_at: float = 0.0
 
 
+# Value, low and high end of its 95 % interval; None: the questions are too few to say.
+Bounds = tuple[float | None, float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A measure of a candidate and of what was served, each `(value, low, high)` over n questions;
-    `delta` is candidate − served."""
+    """A measure of a candidate and of what was served over n questions; `delta` is candidate −
+    served."""
 
-    candidate: tuple[float, float, float]
-    served: tuple[float, float, float]
-    delta: tuple[float, float, float]
+    candidate: Bounds
+    served: Bounds
+    delta: Bounds
     n: int
     verdict: str
 

@@ -38,8 +38,8 @@ from steelyard.registry import (
 from steelyard.store import DATABASE, Registered, Store
 
 LEAST_PREFIX = 4
-# How documents are read and cut is a home's own, and the server's port is not a model's.
-NOT_A_VERSIONS = ("serve.", "parse.", "chunk.", "index.")
+# How documents are read and cut is a home's own; port and cache are the server's.
+NOT_A_VERSIONS = ("serve.", "cache.", "parse.", "chunk.", "index.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,15 @@ class Verified:
 
 
 class Registry:
-    """The versions of a home. `option_fault` says why an option cannot have a value, or ""."""
+    """The versions of a home. `option_value` returns an option's value in its type, or raises
+    ValueError if it cannot have it."""
 
     def __init__(
-        self, home: Path, store: Store, *, option_fault: Callable[[str, Any], str]
+        self, home: Path, store: Store, *, option_value: Callable[[str, Any], Any]
     ) -> None:
         self.home = home.expanduser().absolute()
         self.store = store
-        self._option_fault = option_fault
+        self._option_value = option_value
 
     def register(self, draft: Draft, *, who: str, why: str = "") -> Registered:
         """Keep a version for good; equal content is the version that is there already.
@@ -87,16 +88,18 @@ class Registry:
         if not draft.name.strip():
             raise InputError("a version needs a name, as --name support-reranker")
         if draft.folder is None:
-            self._check_options(draft.options, artefact=False)
-            return self._kept(draft, OPTIONS_KIND, dict(draft.options), who=who, why=why)
+            options = self._read_options(draft.options, artefact=False)
+            return self._kept(draft, OPTIONS_KIND, options, who=who, why=why)
+        if not draft.folder.is_dir():
+            raise InputError(f"there is no folder {str(draft.folder)!r} to register")
         binding = read_binding(draft.folder)
         foreign = None if binding is not None else self._foreign(draft)
         told = binding or foreign
         assert told is not None
         if draft.kind and draft.kind != told.kind:
             raise InputError(f"{str(draft.folder)!r} holds a {told.kind}, not a {draft.kind}")
-        options = marked({**usual_options(told), **draft.options}, draft.folder)
-        self._check_options(options, artefact=True)
+        given = marked({**usual_options(told), **draft.options}, draft.folder)
+        options = self._read_options(given, artefact=True)
         manifest = keep_artefact(self.home, draft.folder, binding=foreign)
         draft = replace(draft, licence=draft.licence or told.licence)
         return self._kept(
@@ -225,26 +228,25 @@ class Registry:
         base = base_model(path if path.is_dir() else find_model(draft.base), name=draft.base)
         return Binding(TuneKind(draft.kind), base, method="unknown", max_tokens=0)
 
-    def _check_options(self, options: Mapping[str, Any], *, artefact: bool) -> None:
-        faults = [
-            f"{key} is not a version's to set: it belongs to the home's settings.toml"
-            for key in options
-            if key.startswith(NOT_A_VERSIONS)
-        ]
-        faults += [fault for key, value in options.items() if (fault := self._fault(key, value))]
-        if not artefact:
-            faults += [
-                f"{key} names an artefact, and there is none"
-                for key, value in options.items()
-                if isinstance(value, str) and ARTEFACT_MARK in value
-            ]
-        if not options and not artefact:
+    def _read_options(self, given: Mapping[str, Any], *, artefact: bool) -> dict[str, Any]:
+        """Return options in their types; raise InputError with all that is wrong of them."""
+        options: dict[str, Any] = {}
+        faults: list[str] = []
+        for key, value in given.items():
+            if key.startswith(NOT_A_VERSIONS):
+                faults.append(f"{key} is not a version's: set it in the home's settings.toml")
+            elif not artefact and isinstance(value, str) and ARTEFACT_MARK in value:
+                faults.append(f"{key} names an artefact, and there is none")
+            else:
+                try:
+                    options[key] = self._option_value(key, value)
+                except ValueError as error:
+                    faults.append(str(error))
+        if not given and not artefact:
             faults.append("nothing to register: name a folder, or options by --set")
         if faults:
             raise InputError("; ".join(faults))
-
-    def _fault(self, key: str, value: Any) -> str:
-        return "" if key.startswith(NOT_A_VERSIONS) else self._option_fault(key, value)
+        return options
 
     def _aliased(self, kind: str, alias: Alias) -> Version:
         found = {k: held[alias] for k, held in self.store.aliases().items() if alias in held}

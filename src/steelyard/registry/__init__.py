@@ -10,6 +10,7 @@ from steelyard.registry.artefacts import (
     read_manifest,
 )
 from steelyard.registry.bindings import BaseCheck, check_adapter, check_base_of
+from steelyard.registry.card import model_card, score_text
 from steelyard.registry.identity import (
     expanded,
     marked,
@@ -31,8 +32,10 @@ __all__ = [
     "expanded",
     "keep_artefact",
     "marked",
+    "model_card",
     "options_id",
     "read_manifest",
+    "score_text",
     "together",
     "usual_options",
     "version_id",
