@@ -1,4 +1,4 @@
-from steelyard.core.marks import marked_sentences, without_marks
+from steelyard.core.marks import marked_sentences, renumbered, without_marks
 
 
 def test_a_mark_in_any_usual_form_leaves_the_text():
@@ -21,3 +21,11 @@ def test_places_hold_the_sentence_with_its_marks():
     text = "Nine [2]. Five. [3]"
     pieces = [text[one.start : one.end] for one in marked_sentences(text)]
     assert pieces == ["Nine [2].", "Five. [3]"]
+
+
+def test_marks_are_renumbered_and_those_without_a_new_number_go():
+    text = "Kept for 21 days [2]. By the guard [1, 3].\n- and at noon [3]"
+    assert renumbered(text, {2: 1, 3: 4}) == (
+        "Kept for 21 days [1]. By the guard [4].\n- and at noon [4]"
+    )
+    assert renumbered(text, {}) == "Kept for 21 days. By the guard.\n- and at noon"

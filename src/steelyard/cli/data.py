@@ -8,6 +8,7 @@ import typer
 
 from steelyard.app import App
 from steelyard.cli import data_show
+from steelyard.cli.data_made import add_made
 from steelyard.cli.data_review import review
 from steelyard.cli.data_rows import add_verbs
 from steelyard.cli.options import (
@@ -41,7 +42,6 @@ from steelyard.datasets.training import export_version, find_version, is_version
 from steelyard.flows.questions import (
     MadeQuestions,
     make_questions,
-    questions_from_log,
     read_documents,
 )
 
@@ -51,6 +51,7 @@ data = typer.Typer(
 )
 data.command("review")(review)
 add_verbs(data)
+add_made(data)
 
 ROW_FORMS = ", ".join(form.name for form in training.FORMS)
 Name = Annotated[str, typer.Argument(help="the set's name, a folder below questions/ of the home")]
@@ -112,31 +113,6 @@ def questions(
                 await app.aclose()
 
         made = asyncio.run(make())
-    added = add_questions(folder, made.questions)
-    data_show.show_added(added, made, as_json=as_json)
-
-
-@data.command("from-log")
-def from_log(
-    ctx: typer.Context,
-    name: Name,
-    home: Home = None,
-    collection: Collection = DEFAULT_COLLECTION,
-    as_json: Json = False,
-) -> None:
-    """Make a test set from answers that people rated; its questions then wait for review.
-
-    An answer rated up is gold, with what it cites; one rated down comes without an answer.
-
-    Example:
-
-        steelyard data from-log feedback
-    """
-    folder = set_folder(home_of(ctx, home), name)
-    with opened(ctx, home, {}) as app:
-        made = asyncio.run(
-            questions_from_log(app.store, pool=app.workers.query, collection=collection)
-        )
     added = add_questions(folder, made.questions)
     data_show.show_added(added, made, as_json=as_json)
 

@@ -11,6 +11,7 @@ from steelyard.cli import show
 from steelyard.core.training import TrainingRow
 from steelyard.datasets.training import (
     Difference,
+    Flag,
     Kept,
     ReadRows,
     Version,
@@ -34,12 +35,16 @@ def show_read(found: ReadRows, *, as_json: bool) -> None:
     show.out.print(f"sound: {kinds or 'none'}; faults: {found.num_faults:,}")
     for note in found.notes:
         show.out.print(f"[yellow]note:[/] {escape(note)}")
-    for flag in found.flags[:SHOWN_FLAGS]:
+    show_flags(found.flags)
+
+
+def show_flags(flags: Sequence[Flag]) -> None:
+    for flag in flags[:SHOWN_FLAGS]:
         show.out.print(f"[yellow]private:[/] {escape(str(flag))}")
-    if len(found.flags) > SHOWN_FLAGS:
-        counted = Counter(flag.found.what for flag in found.flags)
+    if len(flags) > SHOWN_FLAGS:
+        counted = Counter(flag.found.what for flag in flags)
         parts = ", ".join(f"{number:,} {what}" for what, number in counted.most_common())
-        show.out.print(f"[yellow]private:[/] {len(found.flags):,} places in all: {parts}")
+        show.out.print(f"[yellow]private:[/] {len(flags):,} places in all: {parts}")
 
 
 def read_json(found: ReadRows) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Citation marks in an answer's text: `[2]`, and the sentences that they belong to."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.core.sentences import split_sentences
@@ -29,6 +30,16 @@ def without_marks(text: str) -> str:
     return MARK.sub(" ", text)
 
 
+def renumbered(text: str, numbers: Mapping[int, int]) -> str:
+    """Return `text` whose marks cite by other numbers; what has none is cited no more."""
+
+    def mark(found: re.Match[str]) -> str:
+        new = dict.fromkeys(numbers[n] for n in numbers_of(found.group(1)) if n in numbers)
+        return "".join(f"[{n}]" for n in new)
+
+    return re.sub(r"[ \t]+(?=$|[.,;:!?\n])", "", MARK.sub(mark, text)).strip()
+
+
 def marked_sentences(text: str) -> list[MarkedSentence]:
     """Cut an answer into sentences and take their marks out of them."""
     marks = list(MARK.finditer(text))
@@ -42,7 +53,7 @@ def marked_sentences(text: str) -> list[MarkedSentence]:
         bare = text[start:end]
         for mark in reversed(here):
             bare = bare[: mark.start() - start] + " " + bare[mark.end() - start :]
-        cited = [n for mark in here for n in _numbers(mark.group(1))]
+        cited = [n for mark in here for n in numbers_of(mark.group(1))]
         if here:
             end = max(end, here[-1].end())
         sentences.append(MarkedSentence(bare.strip(), start, end, tuple(dict.fromkeys(cited))))
@@ -60,7 +71,7 @@ def _joined_spans(plain: str, spans: list[tuple[int, int]]) -> list[tuple[int, i
     return joined
 
 
-def _numbers(listed: str) -> list[int]:
+def numbers_of(listed: str) -> list[int]:
     """Return the numbers of "1, 3-5"; a range is cut where it gets absurd."""
     found: list[int] = []
     for part in re.split(r"[,;&]|and", listed):

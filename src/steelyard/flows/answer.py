@@ -112,7 +112,7 @@ class Answering:
         check_query(query)
         deadline = wish.deadline or Deadline()
         draft = _Draft(deadline.started)
-        searched = _with_context(query, wish.history)
+        searched = with_context(query, wish.history)
         asked = self._cached.asked(searched, wish.history, wish.cache)
         try:
             found, result = await self._find(draft, asked, deadline)
@@ -284,7 +284,8 @@ async def finished(stream: AsyncGenerator[AnswerEvent, None]) -> Answer:
     raise AssertionError("a stream ended without Done or Failed")
 
 
-def _with_context(query: Query, history: Sequence[Message]) -> Query:
+def with_context(query: Query, history: Sequence[Message]) -> Query:
+    """Return the question as it is searched: a short follow-up with the question before it."""
     before = [turn.content for turn in history if turn.role == "user"]
     if not before or len(query.text.split()) >= FEW_WORDS:
         return query

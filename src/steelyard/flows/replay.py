@@ -118,7 +118,7 @@ def replay_of(
     if not chosen:
         told = f" ({'; '.join(notes)})" if notes else ""
         raise InputError(f"the query log has no question to ask again{told}")
-    queries = {one.id: _query(one) for one in chosen}
+    queries = {one.id: query_of(one) for one in chosen}
     questions = tuple(_question(one, _still_there(store, one, queries[one.id])) for one in chosen)
     notes.insert(0, _AGREEMENT)
     alone = sum(not one.user for one in chosen)
@@ -181,7 +181,8 @@ def _sameness(one: LoggedAnswer) -> str:
     return json.dumps(parts, sort_keys=True, default=str)
 
 
-def _query(one: LoggedAnswer) -> Query:
+def query_of(one: LoggedAnswer) -> Query:
+    """Return a logged question as it was asked."""
     return Query(
         text=one.question,
         principal=Principal(one.principal_id, one.groups or frozenset()),

@@ -17,6 +17,7 @@ from steelyard.evals.report import Side, comparison_json, item_json, item_rows
 from steelyard.evals.report.summary import summary_json
 
 RUN = "e-20261121-7f3a"
+TRAINING = "run-0123456789ab"
 
 
 def _waiting(n: int, **more: Any) -> dict[str, Any]:
@@ -37,6 +38,17 @@ def _waiting(n: int, **more: Any) -> dict[str, Any]:
     return row | more
 
 
+def _training() -> dict[str, Any]:
+    account = {"kept": 9_000, "truncated": 700, "dropped": 300}
+    return {
+        "id": TRAINING, "state": "running", "kind": "reranker", "step": 40, "num_steps": 100,
+        "started_at": 1_000.0, "updated_at": 1_040.0, "ended_at": None, "error": "", "pid": 7,
+        "dataset": "0123456789abcdef", "job": "ftjob-0123", "plan": {}, "summary": {},
+        "accounting": {"train": account, "notes": []},
+        "recipe": "kind: reranker\nbase: <img src=x onerror=alert(1)>\n",
+    }  # fmt: skip
+
+
 @dataclass(slots=True)
 class LabCanned:
     made: Any = field(default_factory=lambda: made_run(60))
@@ -51,6 +63,9 @@ class LabCanned:
     )
     decisions: list[dict[str, Any]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=_training)
+    steps: int = 40
+    cancelled: list[str] = field(default_factory=list)
 
     def routes(self) -> list[Route]:
         return [
@@ -60,6 +75,10 @@ class LabCanned:
             Route("/v1/evals/{id}/items", self.items),
             Route("/v1/evals/{id}/items/{question}", self.item),
             Route("/v1/evals/{id}/report", self.report),
+            Route("/v1/tune/runs", self.training_runs),
+            Route("/v1/tune/runs/{id}", self.training_run),
+            Route("/v1/tune/runs/{id}/metrics", self.training_metrics),
+            Route("/v1/tune/runs/{id}/cancel", self.training_cancel, methods=["POST"]),
             Route("/v1/question-sets", self.sets),
             Route("/v1/question-sets/{name}/queue", self.read_queue),
             Route("/v1/question-sets/{name}/decisions", self.decide, methods=["POST"]),
@@ -118,6 +137,29 @@ class LabCanned:
 
     async def report(self, request: Request) -> Response:
         return HTMLResponse("<h1>The report</h1>")
+
+    async def training_runs(self, request: Request) -> Response:
+        return JSONResponse({"runs": [] if self.empty else [self.training]})
+
+    async def training_run(self, request: Request) -> Response:
+        if request.path_params["id"] != TRAINING:
+            return _error(404, "not_found", "this home keeps no training run")
+        return JSONResponse(self.training | {"step": self.steps})
+
+    async def training_metrics(self, request: Request) -> Response:
+        after = int(request.query_params.get("after", 0))
+        rows: list[dict[str, Any]] = []
+        for step in range(after + 1, self.steps + 1):
+            rows.append({"step": step, "loss": 2 / step**0.5, "lr": 2e-4, "grad_norm": 1.5,
+                         "tokens": 900 * step, "at": 1.0})  # fmt: skip
+            if step % 10 == 0:
+                rows.append({"step": step, "at": 1.0, "eval": {"nDCG@10": 0.4 + step / 1000}})
+        return JSONResponse({"rows": rows, "next": self.steps, "again": False})
+
+    async def training_cancel(self, request: Request) -> Response:
+        self.cancelled.append(request.path_params["id"])
+        self.training |= {"state": "interrupted"}
+        return JSONResponse(self.training)
 
     async def sets(self, request: Request) -> Response:
         row = {"name": "handbook", "num_questions": 3, "by_verdict": self._counts()}

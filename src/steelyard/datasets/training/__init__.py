@@ -1,6 +1,7 @@
 """Training rows: read from any usual form, checked, kept as versions that never change."""
 
 from steelyard.datasets.training.canonical import sha256_of
+from steelyard.datasets.training.check import check
 from steelyard.datasets.training.diff import Difference, diff
 from steelyard.datasets.training.duplicates import THRESHOLD, Deduplicated, Duplicate, deduplicate
 from steelyard.datasets.training.forms import FORMS
@@ -11,7 +12,7 @@ from steelyard.datasets.training.leaks import (
     evaluation_questions,
     find_leaks,
 )
-from steelyard.datasets.training.read import Flag, ReadFile, ReadRows, read_files
+from steelyard.datasets.training.read import Flag, ReadFile, ReadRows, flags_of, read_files
 from steelyard.datasets.training.splits import BY, Shares, Splits, split_rows
 from steelyard.datasets.training.texts import first_text
 from steelyard.datasets.training.versions import (
@@ -44,6 +45,7 @@ __all__ = [
     "Shares",
     "Splits",
     "Version",
+    "check",
     "deduplicate",
     "diff",
     "digest_of",
@@ -52,6 +54,7 @@ __all__ = [
     "find_leaks",
     "find_version",
     "first_text",
+    "flags_of",
     "forms_of",
     "is_version",
     "keep",

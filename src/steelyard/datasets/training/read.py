@@ -223,6 +223,12 @@ def _items(value: Any, key: str, name: str, ledger: Ledger) -> list[Any]:
     return listed
 
 
+def flags_of(row: TrainingRow) -> list[Flag]:
+    """Return what is private in a row."""
+    place = Place(row.provenance.file or row.provenance.id, row.provenance.line)
+    return list(_flags(row.example, place))
+
+
 def _flags(example: Example, place: Place) -> Iterator[Flag]:
     for name, text in texts_of(example):
         for found in find_private(text):

@@ -148,6 +148,13 @@ export const listSets = (options) => json("/v1/question-sets", options);
 export const getQueue = (name, values) => json(withQuery(setPath(name, "queue"), values));
 export const sendDecision = (name, decision) => json(setPath(name, "decisions"), { method: "POST", json: decision });
 
+const tuningPath = (id, rest = "") => `/v1/tune/runs/${encodeURIComponent(id)}${rest}`;
+
+export const listTraining = (options) => json("/v1/tune/runs", options);
+export const getTraining = (id) => json(tuningPath(id));
+export const getTrainingMetrics = (id, after) => json(withQuery(tuningPath(id, "/metrics"), { after }));
+export const cancelTraining = (id) => json(tuningPath(id, "/cancel"), { method: "POST" });
+
 /** Save a run's report as a file: where a key is needed, a link alone cannot fetch it. */
 export async function saveReport(id) {
   const response = await request(reportAddress(id), { accept: "text/html" });

@@ -39,6 +39,26 @@ export function sparkline(values) {
   return svg;
 }
 
+/** Draw `points` ([step, value], sorted) over the steps to `lastStep`, with the ends of both scales. */
+export function curve(points, lastStep) {
+  const [width, height] = [640, 180];
+  const values = points.map(([, value]) => value);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const x = (step) => (width * step) / Math.max(lastStep, 1);
+  const y = (value) => (high > low ? height - 4 - ((height - 8) * (value - low)) / (high - low) : height / 2);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("class", "curve");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `from ${values[0].toPrecision(4)} to ${values.at(-1).toPrecision(4)}`);
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", `M${points.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join("L")}`);
+  svg.append(path);
+  const end = (name, text) => el("span", { class: `num muted ${name}` }, text);
+  return el("div", { class: "plot" }, el("div", { class: "scale-y" }, end("", high.toPrecision(3)), end("", low.toPrecision(3))), svg, el("div", { class: "scale-x" }, end("", "0"), end("", String(lastStep))));
+}
+
 /** Draw what parts a whole has: a bar, and a legend with counts. `parts`: [{name, kind, value}]. */
 export function shares(parts) {
   const sum = parts.reduce((all, { value }) => all + value, 0);

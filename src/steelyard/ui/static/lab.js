@@ -1,10 +1,12 @@
-// Lab: which runs and question sets there are. A run opens in run.js, a set's queue in review.js.
+// Lab: which runs, training runs and question sets there are. They open in run.js, training.js,
+// and review.js.
 
-import { advice, listRuns, listSets } from "./api.js";
+import { advice, listRuns, listSets, listTraining } from "./api.js";
 import { el, fill } from "./dom.js";
 import { makeReview } from "./review.js";
 import { makeRun } from "./run.js";
 import { ago, formatCount } from "./text.js";
+import { makeTraining, trainingTable } from "./training.js";
 
 export function mountLab(root) {
   const place = el("div", { class: "lab" });
@@ -15,9 +17,11 @@ export function mountLab(root) {
   /** Draw what `make` returns, unless something else was asked for meanwhile. */
   async function draw(params) {
     const mine = (asking += 1);
+    open?.stop?.();
     const fresh = (node) => mine === asking && fill(place, node);
     try {
       if (params.get("run")) open = await makeRun(params.get("run"), params.get("q"), fresh);
+      else if (params.get("training")) settle(mine, await makeTraining(params.get("training"), fresh));
       else if (params.get("set")) open = await makeReview(params.get("set"), fresh);
       else {
         open = null;
@@ -27,6 +31,12 @@ export function mountLab(root) {
       const why = error.code === "forbidden" ? "Use an operator's key: forget this one under About, then come back." : advice(error);
       fresh(el("div", { class: "notice bad", role: "alert" }, el("strong", {}, error.message), " ", why, el("div", { class: "row" }, el("a", { href: "#/lab" }, "All runs"), el("button", { type: "button", class: "quiet", on: { click: () => draw(params) } }, "Try again"))));
     }
+  }
+
+  /** Keep what follows a run, or stop it, if something else was asked for meanwhile. */
+  function settle(mine, made) {
+    if (mine === asking) open = made;
+    else made.stop();
   }
 
   addEventListener("keydown", (event) => {
@@ -39,6 +49,7 @@ export function mountLab(root) {
     show: draw,
     hide() {
       asking += 1;
+      open?.stop?.();
     },
     focus: () => place.querySelector("a, button, select")?.focus(),
     escape: () => open?.escape?.() ?? false,
@@ -46,8 +57,8 @@ export function mountLab(root) {
 }
 
 async function overview() {
-  const [{ runs }, { sets }] = await Promise.all([listRuns(), listSets()]);
-  return [el("h1", {}, "Lab"), runs.length ? runTable(runs) : noRuns(), el("h2", {}, "Question sets"), sets.length ? setTable(sets) : noSets()];
+  const [{ runs }, { sets }, training] = await Promise.all([listRuns(), listSets(), listTraining()]);
+  return [el("h1", {}, "Lab"), runs.length ? runTable(runs) : noRuns(), el("h2", {}, "Training"), trainingTable(training.runs), el("h2", {}, "Question sets"), sets.length ? setTable(sets) : noSets()];
 }
 
 const SIGNS = [["better", "▲"], ["worse", "▼"], ["no evidence", "="], ["underpowered", "?"]];
