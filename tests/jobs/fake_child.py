@@ -20,7 +20,12 @@ def main() -> int:
     parser.add_argument("--fail", type=int, default=-1)
     parser.add_argument("--die", type=int, default=-1)
     parser.add_argument("--wait", type=Path, help="go past the second step once it is there")
+    parser.add_argument("--kind", default="reranker")
+    parser.add_argument("--refuse", action="store_true", help="the recipe is wrong")
     given = parser.parse_args()
+    if given.refuse:
+        sys.stderr.write("a warning\nsteelyard: the recipe is wrong:\n  train.lr: too large\n")
+        return 2
     folder = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     step = json.loads((folder / "state.json").read_text())["step"] if given.resume else 0
@@ -61,7 +66,12 @@ def main() -> int:
                 found = {"step": step, "at": time.time(), "eval": {"loss": 0.5 / step}}
                 file.write(json.dumps(found) + "\n")
         tell("running")
-    (folder / "artefact").mkdir(exist_ok=True)
+    artefact = folder / "artefact"
+    artefact.mkdir(exist_ok=True)
+    base = {"name": "base", "weights_sha256": "a" * 64, "tokenizer_sha256": "b" * 64}
+    binding = {"format": 1, "kind": given.kind, "base": base, "method": "lora", "max_tokens": 64}
+    (artefact / "steelyard.json").write_text(json.dumps(binding))
+    (artefact / "adapter_model.safetensors").write_bytes(given.folder.name.encode())
     (folder / "accounting.json").write_text(json.dumps({"kept": 800, "truncated": 3}))
     tell("done")
     return 0

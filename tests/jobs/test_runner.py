@@ -38,6 +38,14 @@ def test_a_failed_run_fails_its_job_with_the_runs_own_words(queue):
     assert len(queue.commands) == 1
 
 
+def test_a_child_that_refuses_its_recipe_is_not_tried_again(queue):
+    job = queue.job()
+    queue.arguments[job.id] = ["--refuse"]
+    queue.until(queue.runner(), lambda: queue.status(job) == "failed")
+    assert progress_of(queue.home, job).error == "the recipe is wrong:\n  train.lr: too large"
+    assert len(queue.commands) == 1
+
+
 def test_a_killed_child_is_resumed_where_it_was(queue):
     job = queue.job()
     queue.arguments[job.id] = ["--wait", str(queue.home / "go")]

@@ -17,6 +17,7 @@ from steelyard.core.errors import InputError, SteelyardError
 from steelyard.core.training import Kind
 from steelyard.datasets.training import ReadRows, keep, read_files
 from steelyard.jobs import (
+    ARTEFACT,
     FINAL,
     FINE_TUNE,
     Checked,
@@ -46,9 +47,11 @@ from steelyard.jobs import (
     save_job,
     wish,
 )
+from steelyard.tune import make_recipe
 
 log = logging.getLogger(__name__)
 
+OUR_RECIPE = "steelyard.recipe"  # where a job's own part of its recipe stands
 POLL_S = 0.5  # while a job is open
 IDLE_S = 5.0  # another process of the home may bring one
 SHOWN_FAULTS = 20
@@ -79,7 +82,7 @@ class FineTuning:
         self,
         home: Path,
         *,
-        register: Registered = lambda job, folder: job.run,
+        register: Registered,
         command: Callable[[Job, Path, bool], Sequence[str]] | None = None,
     ) -> None:
         self.home = home
@@ -101,7 +104,8 @@ class FineTuning:
 
         Raises:
             NotFound: there is no such file.
-            InputError: a file holds faults, or does not fit what is to be trained.
+            InputError: a file holds faults or does not fit what is to be trained, or the recipe
+                is wrong.
         """
         stored = self._trainable(request.training_file, "training_file")
         kind = kind_of(request, Kind(stored.checked.kind))
@@ -115,6 +119,10 @@ class FineTuning:
                 )
             held_out = self._version(other)
         dataset = self._version(stored)
+        given = {"kind": kind.value, "base": request.model, **request.recipe}
+        usual_lr = make_recipe(given, place=OUR_RECIPE).train.lr
+        recipe = recipe_of(request, kind, dataset=dataset, held_out=held_out, usual_lr=usual_lr)
+        make_recipe(recipe, place=OUR_RECIPE)
         job = Job(
             id=f"ftjob-{secrets.token_hex(12)}",
             created_at=time.time(),
@@ -126,7 +134,7 @@ class FineTuning:
             training_file=stored.id,
             validation_file=request.validation_file,
             hyperparameters=_given(asdict(request.hyperparameters)),
-            recipe=recipe_of(request, kind, dataset=dataset, held_out=held_out),
+            recipe=recipe,
             metadata=request.metadata,
             seed=request.seed or 0,
             suffix=request.suffix,
@@ -214,7 +222,11 @@ class FineTuning:
     def _done(self, job: Job) -> Ended:
         folder = run_folder(self.home, job.run)
         results = make_file(self.home, "step_metrics.csv", results_csv(read_curves(folder)))
-        return Ended(self._register(job, folder), results.id)
+        try:
+            return Ended(self._register(job, folder), results.id)
+        except SteelyardError as error:  # the training is done, and its artefact is there
+            told = f"{error.message}; register {str(folder / ARTEFACT)!r} by hand"
+            return Ended("", results.id, note=f"The result is not registered: {told}")
 
 
 def status_details(stored: StoredFile) -> str:

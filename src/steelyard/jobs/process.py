@@ -29,6 +29,7 @@ class Children:
     """The children that this process began; others of a queue are only watched."""
 
     _own: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _codes: dict[Child, int] = field(default_factory=dict)
 
     def start(self, command: Sequence[str], *, log: Path) -> Child:
         """Start a command with low priority, in a session of its own; its output goes to `log`.
@@ -64,9 +65,14 @@ class Children:
             if own.poll() is None:
                 return True
             del self._own[child.pid]  # reaped
+            self._codes[child] = own.returncode
             return False
         state, started = _stat(child.pid)
         return bool(state) and state not in _DEAD and started == child.started
+
+    def code(self, child: Child) -> int | None:
+        """Return a dead child's exit status; None: it was not this process's."""
+        return self._codes.get(child)
 
     def stop(self, child: Child, *, at_once: bool = False) -> None:
         """Ask a child to end (it may write a checkpoint first), or end it and what it began."""

@@ -11,15 +11,8 @@ from steelyard.core.tuning import LEARNS_FROM, TuneKind
 SUPERVISED, DPO = "supervised", "dpo"
 METHODS = (SUPERVISED, DPO)
 
-# What "auto" and a learning rate multiplier of 1 mean, by what is trained with LoRA.
-LEARNING_RATES: Mapping[TuneKind, float] = {
-    TuneKind.EMBEDDER: 2e-4,
-    TuneKind.RERANKER: 2e-4,
-    TuneKind.READER: 2e-4,
-    TuneKind.CLASSIFIER: 2e-4,
-    TuneKind.LLM: 2e-4,
-}
-DPO_LEARNING_RATE = 2e-5
+# The usual rate of DPO, a tenth of what adapters stand in learning to write.
+DPO_LR = 2e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +71,45 @@ def kind_of(request: JobRequest, rows: Kind) -> TuneKind:
 
 
 def recipe_of(
-    request: JobRequest, kind: TuneKind, *, dataset: str, held_out: str = ""
+    request: JobRequest, kind: TuneKind, *, dataset: str, held_out: str = "", usual_lr: float
 ) -> dict[str, Any]:
-    """Return a recipe for `steelyard tune run`; what the request leaves open is not in it."""
+    """Return a recipe for `steelyard tune run`; what the request leaves open is not in it.
+
+    `usual_lr` is what a learning rate multiplier of 1 means. One thread: others serve meanwhile.
+    """
     asked = request.hyperparameters
     train: dict[str, Any] = {}
     if asked.n_epochs is not None:
         train["epochs"] = asked.n_epochs
     if asked.batch_size is not None:
         train["batch_size"] = asked.batch_size
-    if asked.learning_rate_multiplier is not None:
-        usual = DPO_LEARNING_RATE if request.method == DPO else LEARNING_RATES[kind]
-        train["lr"] = usual * asked.learning_rate_multiplier
+    if asked.learning_rate_multiplier is not None or request.method == DPO:
+        usual = DPO_LR if request.method == DPO else usual_lr
+        train["lr"] = usual * (asked.learning_rate_multiplier or 1.0)
     data = {"train": dataset} | ({"eval": held_out} if held_out else {})
-    recipe: dict[str, Any] = {"kind": kind.value, "base": request.model, "data": data}
+    recipe: dict[str, Any] = {
+        "kind": kind.value,
+        "base": request.model,
+        "threads": 1,
+        "data": data,
+    }
     if request.seed is not None:
         recipe["seed"] = request.seed
     if train:
         recipe["train"] = train
-    if asked.beta is not None:
-        recipe["llm"] = {"beta": asked.beta}
-    return _merged(recipe, request.recipe)
+    if request.method == DPO:
+        beta = {} if asked.beta is None else {"beta": asked.beta}
+        recipe["llm"] = {"loss": "dpo", **beta}
+    return merged(recipe, request.recipe)
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, section by section; where both speak, `over` counts."""
     both = dict(under)
     for key, value in over.items():
         below = both.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            both[key] = _merged(below, value)
+            both[key] = merged(below, value)
         else:
             both[key] = value
     return both

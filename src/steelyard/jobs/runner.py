@@ -33,17 +33,20 @@ log = logging.getLogger(__name__)
 # Starts without one step forwards before a job is given up: what kills it will kill it again.
 MAX_STARTS = 3
 STOP_S = 120.0  # how long a checkpoint may take before a child is ended at once
+OUR_CODES = frozenset((2, 3, 4))  # of the command line: refused in words, so not tried again
 LOG_TAIL = 2_000  # characters
+COMPLAINT = "steelyard: "  # what the command line begins its last words with
 
 Command = Callable[[Job, Path, bool], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a job that succeeded left behind."""
+    """What a job that succeeded left behind; `note` says what is amiss with it, "": nothing."""
 
     fine_tuned_model: str
     result_file: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -154,6 +157,9 @@ class Runner:
             self._succeed(job, progress)
         elif wanted is Wish.CANCEL or state is RunState.CANCELLED:
             self._end(job, progress, JobStatus.CANCELLED, "The job was cancelled")
+        elif self._children.code(child) in OUR_CODES and state is not RunState.INTERRUPTED:
+            told = standing.error if standing else ""
+            self._fail(job, progress, told or self._log_tail(job))
         elif standing is not None and state is RunState.FAILED:
             self._fail(job, progress, standing.error or self._log_tail(job))
         elif wanted is Wish.PAUSE:
@@ -193,7 +199,9 @@ class Runner:
             fine_tuned_model=ended.fine_tuned_model,
             result_file=ended.result_file,
         )
-        told = f"The job has ended well: {ended.fine_tuned_model}"
+        if ended.note:
+            add_event(self.home, job, ended.note, level="warn")
+        told = f"The job has ended well: {ended.fine_tuned_model or job.run}"
         self._end(job, done, JobStatus.SUCCEEDED, told)
 
     def _fail(self, job: Job, progress: Progress, error: str, *, code: str = "failed") -> None:
@@ -219,5 +227,6 @@ class Runner:
             text = path.read_text("utf-8", errors="replace")[-LOG_TAIL:]
         except OSError:
             text = ""
+        said = text[text.rfind(COMPLAINT) :].removeprefix(COMPLAINT) if COMPLAINT in text else ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else f"its log {str(path)!r} is empty"
+        return said.strip() or (lines[-1] if lines else f"its log {str(path)!r} is empty")

@@ -1,8 +1,9 @@
 """The HTTP door: `build(app)` returns the ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,9 +18,11 @@ from steelyard.app import App
 from steelyard.arms.challenger import read_challenger
 from steelyard.core.errors import SetupError, SteelyardError
 from steelyard.flows.fine_tuning import FineTuning
+from steelyard.flows.registry import Draft
 from steelyard.flows.sides import Challenge, Sides
 from steelyard.flows.work import Ended
 from steelyard.infra.batching import BatchSize
+from steelyard.jobs import ARTEFACT, Job
 from steelyard.server.admission import Admission, Load
 from steelyard.server.auth import Door, LocalOnly, is_loopback
 from steelyard.server.challenging import Challenging
@@ -96,10 +99,21 @@ def _live(app: App, *, keyed: bool) -> Live:
             pseudonym=app.pseudonyms.of,
             count=metrics.side,
         ),
-        tuning=FineTuning(app.home),
+        tuning=FineTuning(app.home, register=_registering(app)),
         challenger=challenger,
         tracing=open_tracing(),
     )
+
+
+def _registering(app: App) -> Callable[[Job, Path], str]:
+    """Return what makes a version of a job's artefact."""
+
+    def register(job: Job, folder: Path) -> str:
+        draft = Draft(job.suffix or job.run, folder / ARTEFACT)
+        kept = app.registry.register(draft, who=job.by, why=f"fine-tuning job {job.id}")
+        return kept.version.id
+
+    return register
 
 
 def told_of_challenger(server: Starlette) -> str:
