@@ -80,6 +80,17 @@ class DecisionBody(Body):
     answerable: bool | None = None
 
 
+class PromoteBody(Body):
+    version: Name = Field(description="an id or its beginning, a name, or an alias")
+    why: str = Field("", max_length=2_000, description="the reason, for the history")
+    force: bool = Field(False, description="whatever the gate says; needs a reason")
+
+
+class RollbackBody(Body):
+    kind: str = Field("", max_length=64, description="of which kind; empty: what changed last")
+    why: str = Field("", max_length=2_000, description="the reason, for the history")
+
+
 class ChatMessageBody(BaseModel):
     """OpenAI's shape; content is text or a list of parts, of which the text parts count."""
 

@@ -31,6 +31,13 @@ STATUS_BY_CODE = {
     "too_large": 413,
     "unsupported_media_type": 415,
     "deadline_exceeded": 504,
+    # The registry: what was asked for is right, and does not fit what is served now.
+    "gate_refused": 409,
+    "not_weighed": 409,
+    "champion_changed": 409,
+    "is_champion": 409,
+    "no_previous": 409,
+    "overlap": 409,
 }
 STATUS_BY_CLASS: tuple[tuple[type[SteelyardError], int], ...] = (
     (NotFound, 404),

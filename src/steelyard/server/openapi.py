@@ -19,6 +19,7 @@ from steelyard.server import (
     openai_api,
     operations,
     questions,
+    registry,
     rerank,
     uploads,
 )
@@ -28,8 +29,10 @@ from steelyard.server.bodies import (
     DocumentBody,
     EmbeddingsBody,
     FeedbackBody,
+    PromoteBody,
     QueryBody,
     RerankBody,
+    RollbackBody,
     SearchBody,
 )
 from steelyard.server.tuning_bodies import FineTuningBody
@@ -118,6 +121,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/v1/tune/runs/{id}/metrics", fine_tuning.training_metrics, parameters=("after",)
     ),
     Endpoint("POST", "/v1/tune/runs/{id}/cancel", fine_tuning.cancel_training),
+    Endpoint("GET", "/v1/registry", registry.versions),
+    Endpoint("GET", "/v1/registry/history", registry.history, parameters=("version", "limit")),
+    Endpoint("GET", "/v1/registry/versions/{version}", registry.version),
+    Endpoint("POST", "/v1/registry/promote", registry.promote_version, PromoteBody),
+    Endpoint("POST", "/v1/registry/rollback", registry.roll_back, RollbackBody),
     Endpoint("GET", "/healthz", operations.healthz),
     Endpoint("GET", "/readyz", operations.readyz),
     Endpoint("GET", "/metrics", operations.metrics),
