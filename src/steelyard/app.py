@@ -17,7 +17,7 @@ from steelyard.cache.shared import SharedCache
 from steelyard.core.chat import AnswerEvent
 from steelyard.core.documents import DEFAULT_COLLECTION, PUBLIC_GROUP
 from steelyard.core.errors import SetupError, SteelyardError
-from steelyard.core.protocols import Embedder, Generator, Reranker
+from steelyard.core.protocols import Embedder, Generator
 from steelyard.core.ranking import Query
 from steelyard.core.registry import Champions
 from steelyard.flows.answer import Answering, Wish
@@ -44,7 +44,7 @@ from steelyard.promotions import Promotions
 from steelyard.retrieve import QuestionEmbedder, Retriever
 from steelyard.serving import Serving
 from steelyard.settings import Loaded, Settings, load_settings, option_value
-from steelyard.space import Space
+from steelyard.space import Space, Spaces
 from steelyard.store import DATABASE, Pseudonyms, Store
 from steelyard.version import __version__
 
@@ -53,6 +53,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+MOVED_RETRY_S = 0.3
 RECIPE_GROUPS = ("parse", "chunk", "embed", "index")
 
 
@@ -89,13 +90,9 @@ class App:
         self.work = Work()
         self.vanished = Vanished()
         self._roots: list[Path] = []
-        self.space = Space(
-            home,
-            self.settings,
-            store=self.store,
-            workers=self.workers,
-            parser=lambda: self.parser,
-        )
+        self.spaces = Spaces(home, self.store, self.workers, parser=lambda: self.parser)
+        self.space = self.spaces.made(self.settings, claims=True)
+        self.beside: Space | None = None
         self.serving = Serving(lambda: Bundle(self, self.settings, self.space))
 
     @property
@@ -205,10 +202,6 @@ class App:
         return self.champion.generator
 
     @property
-    def reranker(self) -> Reranker | None:
-        return self.champion.reranker
-
-    @property
     def cached(self) -> CachedAnswers:
         return self.champion.cached
 
@@ -234,8 +227,9 @@ class App:
         for name in ("parser", "runs"):
             if name in made:
                 made[name].close()
-        for space in dict.fromkeys((self.space, *self.serving.spaces())):
-            space.close()
+        for space in (self.space, self.beside):
+            if space is not None:
+                space.close()
         self.store.close()
 
     @asynccontextmanager
@@ -252,7 +246,7 @@ class App:
         )
         self._roots = roots
         self.vanished.watch(roots, path_of)
-        follower = TruthFollower(self.store, self.index, self.workers)
+        follower = TruthFollower(self.store, lambda: self.index, self.workers)
         jobs = [self._keep_ingesting(follower), follower.run(), self._keep_up(roots)]
         jobs.append(self.promotions.run())
         if self.shared is not None:
@@ -277,8 +271,10 @@ class App:
             try:
                 await ingest.run()
             except SteelyardError as error:
-                log.error("ingest_paused retry_s=%s reason=%s", RETRY_S, error)
-                await asyncio.sleep(RETRY_S)
+                moved = error.code == "other_embedder"  # by another process: it is followed soon
+                retry_s = MOVED_RETRY_S if moved else RETRY_S
+                log.error("ingest_paused retry_s=%s reason=%s", retry_s, error)
+                await asyncio.sleep(retry_s)
 
     async def _keep_up(self, roots: Sequence[Path]) -> None:
         """Go on with what a crash left behind, then ingest and watch the given paths."""
@@ -340,7 +336,7 @@ class App:
         Raises:
             SetupError, Overloaded: the home cannot be written; nothing is lost.
         """
-        follower = TruthFollower(self.store, self.index, self.workers)
+        follower = TruthFollower(self.store, lambda: self.index, self.workers)
         following = asyncio.create_task(follower.run())
         ingest = asyncio.create_task(self._ingest(follower).run())
         job = asyncio.ensure_future(waiting)
@@ -362,7 +358,8 @@ class App:
     def _ingest(self, follower: TruthFollower) -> Ingest:
         return Ingest(
             store=self.store,
-            recipe=self.recipe,
+            recipe=lambda: self.recipe,
+            beside=lambda: None if self.beside is None else self.beside.embedder,
             workers=self.workers,
             work=self.work,
             inbox=self.home / "inbox",

@@ -70,7 +70,7 @@ class Bundle:
     @cached_property
     def name(self) -> str:
         """Names everything that shapes an answer, except the documents."""
-        return bundle_name(self.settings, self.space.recipe.name, self.generator.model)
+        return bundle_name(self.settings, self.space.name, self.generator.model)
 
     @cached_property
     def questions(self) -> QuestionEmbedder:

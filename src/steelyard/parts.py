@@ -1,6 +1,7 @@
 """Which concrete part a setting stands for."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from steelyard.settings import Settings
 from steelyard.store import Store
 
 HASHING = "hashing"  # embed.model: the embedder without weights, for tests and tiny machines
+_HASHING_OF = re.compile(rf"{HASHING}-(\d{{1,4}})")  # the same of so many dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Status:
 def make_embedder(settings: Settings) -> Embedder:
     if settings.embed.model == HASHING:
         return HashingEmbedder()
+    if match := _HASHING_OF.fullmatch(settings.embed.model):
+        return HashingEmbedder(int(match[1]))
     embed = settings.embed
     check_adapter(embed.adapter, model=embed.model, allow_download=embed.allow_download)
     from steelyard.embed.bert import BertEmbedder  # loads the runtime

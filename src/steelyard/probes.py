@@ -12,15 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from steelyard.bundle import Bundle
 from steelyard.core.errors import SetupError
-from steelyard.core.protocols import Reranker
+from steelyard.core.protocols import Embedder, Reranker
 from steelyard.core.ranking import RerankPassage
 from steelyard.infra.bert.lora import adapter_acts
 from steelyard.infra.binding import base_model, check_base, read_binding
 from steelyard.infra.files import write_atomic
 from steelyard.infra.models import find_model
-from steelyard.parts import llm_problem, make_reranker
+from steelyard.parts import llm_problem, make_embedder, make_reranker
 from steelyard.rerank import is_endpoint
 from steelyard.settings import Settings
 
@@ -96,17 +98,43 @@ def check_reranker(reranker: Reranker, settings: Settings) -> None:
         return
     adapter = Path(options.adapter).expanduser()
     _check_golden(adapter, scores)
-    base = find_model(options.model, allow_download=False)
-    if (binding := read_binding(adapter)) is not None:
-        check_base(binding, base_model(base, name=options.model), artefact=str(adapter))
-    if not adapter_acts(adapter):
-        raise _red(f"adapter {str(adapter)!r} changes nothing: its matrices are zero")
+    _check_binding(adapter, options.model)
     bare = _bare(settings)
     if bare is None:  # the base has no head of its own to compare with
         return
     plain = asyncio.run(_scores_once(bare))
     if max(abs(a - b) for a, b in zip(scores, plain, strict=True)) <= _SAME:
         raise _red(f"adapter {str(adapter)!r} changes no score of {options.model!r}")
+
+
+def check_embedder(embedder: Embedder, settings: Settings) -> None:
+    """Raise SetupError if an embedder's adapter is another base's, or changes nothing; blocking."""
+    options = settings.embed
+    if options.adapter is None:
+        return
+    adapter = Path(options.adapter).expanduser()
+    _check_binding(adapter, options.model)
+    bare = make_embedder(replace(settings, embed=replace(options, adapter=None)))
+    try:
+        texts = [pair.passage for pair in PAIRS]
+        tuned, plain = embedder.embed_passages(texts), bare.embed_passages(texts)
+    finally:
+        if close := getattr(bare, "close", None):
+            close()
+    if not bool(np.all(np.isfinite(tuned))):
+        raise _red(f"adapter {str(adapter)!r} gives vectors that are not finite")
+    if float(np.abs(tuned - plain).max()) <= _SAME:
+        raise _red(f"adapter {str(adapter)!r} changes no vector of {options.model!r}")
+
+
+def _check_binding(adapter: Path, model: str) -> None:
+    """Raise SetupError if an adapter was trained on another base, or changes nothing."""
+    binding = read_binding(adapter)
+    if binding is not None:
+        base = find_model(model, allow_download=False)
+        check_base(binding, base_model(base, name=model), artefact=str(adapter))
+    if not adapter_acts(adapter):
+        raise _red(f"adapter {str(adapter)!r} changes nothing: its matrices are zero")
 
 
 def write_golden(adapter: Path, reranker: Reranker) -> None:

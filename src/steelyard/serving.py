@@ -9,13 +9,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steelyard.bundle import Bundle
 from steelyard.settings import Settings
 from steelyard.space import Space
 
 log = logging.getLogger(__name__)
+
+
+def alike(one: Settings, other: Settings) -> bool:
+    """Tell whether two settings make the same bundle over one space."""
+    return replace(one, embed=other.embed) == other
 
 
 class Held:
@@ -61,6 +66,7 @@ class Serving:
         self._standing: Standing | None = None
         self._listeners: list[Callable[[Bundle, Bundle], None]] = []
         self._retiring: set[asyncio.Task[None]] = set()
+        self._draining: set[Held] = set()
 
     @property
     def champion(self) -> Bundle:
@@ -70,6 +76,10 @@ class Serving:
     def previous(self) -> Bundle | None:
         held = self._now().previous
         return None if held is None else held.bundle
+
+    def previous_or_none(self) -> Bundle | None:
+        """Return the previous bundle without making a first one."""
+        return None if self._standing is None else self.previous
 
     @property
     def num_draining(self) -> int:
@@ -90,7 +100,11 @@ class Serving:
     def warm(self, settings: Settings, space: Space) -> Bundle | None:
         """Return the previous bundle if these options make it; None: it must be loaded."""
         previous = self.previous
-        if previous is None or previous.space is not space or previous.settings != settings:
+        if (
+            previous is None
+            or previous.space is not space
+            or not alike(previous.settings, settings)
+        ):
             return None
         return previous
 
@@ -126,12 +140,10 @@ class Serving:
             if held is not None:
                 await held.bundle.aclose()
 
-    def spaces(self) -> list[Space]:
-        """Return the spaces of what stands; none before the first use."""
-        if self._standing is None:
-            return []
-        both = (self._standing.champion, self._standing.previous)
-        return [held.bundle.space for held in both if held is not None]
+    async def drained(self, space: Space) -> None:
+        """Wait until no request is on a bundle over `space` that answers no more."""
+        for held in [one for one in self._draining if one.bundle.space is space]:
+            await held.idle()
 
     def _now(self) -> Standing:
         if self._standing is None:
@@ -139,6 +151,7 @@ class Serving:
         return self._standing
 
     def _retire(self, held: Held) -> None:
+        self._draining.add(held)
         task = asyncio.get_running_loop().create_task(self._closed(held))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -148,6 +161,5 @@ class Serving:
         now = self._now()
         both = [one.bundle for one in (now.champion, now.previous) if one is not None]
         await held.bundle.aclose(keep=[model for one in both for model in one.models()])
-        if all(one.space is not held.bundle.space for one in both):
-            await asyncio.to_thread(held.bundle.space.close)
+        self._draining.discard(held)
         log.info("bundle_closed bundle=%s", held.bundle.name)

@@ -183,7 +183,7 @@ class Laboratory:
 
     async def _fill(self, app: App, path: Path, questions: QuestionSet, documents: str) -> None:
         mark = path / MARK
-        filled = {"documents": documents, "recipe": app.recipe.name}
+        filled = {"documents": documents, "recipe": app.space.name}
         try:
             told = json.loads(mark.read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -56,12 +56,33 @@ def embed_again(store: Store, embedder: Embedder) -> int:
 
     Return how many were embedded; an interrupted run goes on where it was.
     """
-    after, done = -1, 0
-    while batch := store.unembedded(embedder.fingerprint, after=after, limit=SLICE_CHUNKS):
-        texts = [chunk.text for chunk in batch]
-        made = embed_new(embedder, texts)
-        hashes = [text_hash(text) for text in texts]
-        store.remember_embeddings(hashes, made.vectors, embedder.fingerprint, tokens=made.tokens)
-        after, done = batch[-1].chunk_id, done + len(batch)
+    at = Embedding(-1, 0)
+    while slice_ := embed_missing(store, embedder, after=at.last_id):
+        at = Embedding(slice_.last_id, at.num + slice_.num)
     store.reset_embedder(embedder.fingerprint, embedder.dim)
-    return done
+    return at.num
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """How far an embedder has come: the last chunk that it was given, and how many in all."""
+
+    last_id: int
+    num: int
+
+
+def embed_missing(
+    store: Store, embedder: Embedder, *, after: int, limit: int = SLICE_CHUNKS
+) -> Embedding | None:
+    """Embed some of the chunks beyond id `after` that an embedder has no vector of; blocking.
+
+    None: there are none. A newer chunk has a higher id, so going on from the last one misses none.
+    """
+    batch = store.unembedded(embedder.fingerprint, after=after, limit=limit)
+    if not batch:
+        return None
+    texts = [chunk.text for chunk in batch]
+    made = embed_new(embedder, texts)
+    hashes = [text_hash(text) for text in texts]
+    store.remember_embeddings(hashes, made.vectors, embedder.fingerprint, tokens=made.tokens)
+    return Embedding(batch[-1].chunk_id, len(batch))

@@ -60,7 +60,8 @@ async def follow_files(
 class TruthFollower:
     """Keeps the index up to what this and other processes commit."""
 
-    def __init__(self, store: Store, index: Index, workers: Workers) -> None:
+    def __init__(self, store: Store, index: Callable[[], Index], workers: Workers) -> None:
+        """`index` is asked for again at every look: another one may serve by then."""
         self._store = store
         self._index = index
         self._workers = workers
@@ -88,10 +89,10 @@ class TruthFollower:
             self._wake.clear()
 
     async def _catch_up(self) -> bool:
-        if self._index.view().seq == self._store.last_seq():
+        if self._index().view().seq == self._store.last_seq():
             return True
         try:
-            await compute(self._workers.ingest, self._index.refresh)
+            await compute(self._workers.ingest, self._index().refresh)
         except SteelyardError as error:  # a full disk: the index lags until there is room
             log.warning("index_lags reason=%s", error)
         except Exception:  # a shadow may lag, it never stops the server

@@ -48,14 +48,17 @@ class _Prepared:
     job: Pending
     document: Document
     chunks: list[Chunk]
+    recipe: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Prepared documents, the (N, D) vectors of each one's chunks, and all new token ids."""
+    """Prepared documents, the (N, D) vectors of each one's chunks by each embedder, of which `by`
+    is the home's, and all its new token ids."""
 
     prepared: list[_Prepared]
-    vectors: list[NDArray[np.float32]]
+    by: str
+    vectors: dict[str, list[NDArray[np.float32]]]
     tokens: KeptTokens | None
 
 
@@ -105,15 +108,21 @@ class Ingest:
         self,
         *,
         store: Store,
-        recipe: Recipe,
+        recipe: Callable[[], Recipe],
+        beside: Callable[[], Embedder | None] = lambda: None,
         workers: Workers,
         work: Work,
         inbox: Path,
         on_commit: Callable[[], None],
     ) -> None:
-        """Files in `inbox` are ours, and are removed when their document has ended."""
+        """Files in `inbox` are ours, and are removed when their document has ended.
+
+        `recipe` and `beside`, a second embedder whose vectors are kept in step, are asked for
+        again with each document and batch: both may change while it runs.
+        """
         self._store = store
         self._recipe = recipe
+        self._beside = beside
         self._workers = workers
         self._work = work
         self._inbox = inbox
@@ -162,18 +171,18 @@ class Ingest:
 
     def _prepare(self, job: Pending) -> _Prepared | None:
         """Read, parse and chunk one document; None if it ended with the same bytes before."""
-        submission = job.submission
+        submission, recipe = job.submission, self._recipe()
         content = _read(submission.path)
         sha256 = hashlib.sha256(content).hexdigest()
-        same = self._store.unchanged(submission, sha256=sha256, recipe=self._recipe.name)
+        same = self._store.unchanged(submission, sha256=sha256, recipe=recipe.name)
         if same and self._store.keep(job.ticket):
             return None
         self._store.set_state(job.ticket, State.PARSING)
         try:
-            parsed = self._recipe.parser.parse(content, filename=Path(submission.path or "").name)
+            parsed = recipe.parser.parse(content, filename=Path(submission.path or "").name)
             if submission.title:
                 parsed = replace(parsed, title=submission.title)
-            chunks = self._recipe.chunker.chunk(parsed)
+            chunks = recipe.chunker.chunk(parsed)
             if not chunks:
                 raise ParseError("there is no text in it", code="empty")
         except InputError as error:
@@ -191,7 +200,7 @@ class Ingest:
             collection=submission.collection,
             sha256=sha256,
         )
-        return _Prepared(job, document, chunks)
+        return _Prepared(job, document, chunks, recipe.name)
 
     async def _embed_all(self) -> None:
         while True:
@@ -233,8 +242,13 @@ class Ingest:
         """Embed documents as one batch, for the encoder's sake."""
         texts = [c.embedded_text(one.document.title) for one in prepared for c in one.chunks]
         ends = np.cumsum([len(one.chunks) for one in prepared])
-        embedded = embed_texts(self._store, self._recipe.embedder, texts)
-        return _Batch(prepared, np.split(embedded.vectors, ends[:-1]), embedded.tokens)
+        own, second = self._recipe().embedder, self._beside()
+        embedded = embed_texts(self._store, own, texts)
+        vectors = {own.fingerprint: np.split(embedded.vectors, ends[:-1])}
+        if second is not None and second.fingerprint not in vectors:
+            rows = embed_texts(self._store, second, texts).vectors
+            vectors[second.fingerprint] = np.split(rows, ends[:-1])
+        return _Batch(prepared, own.fingerprint, vectors, embedded.tokens)
 
     def _commit(self, batch: _Batch) -> set[object]:
         """Commit a batch in one transaction and return the tickets that had become void."""
@@ -242,12 +256,14 @@ class Ingest:
             Replacement(
                 document=one.document,
                 chunks=one.chunks,
-                vectors=vectors,
-                recipe=self._recipe.name,
+                vectors=batch.vectors[batch.by][n],
+                recipe=one.recipe,
                 ticket=one.job.ticket,
                 tokens=batch.tokens,
+                by=batch.by,
+                beside={by: rows[n] for by, rows in batch.vectors.items() if by != batch.by},
             )
-            for one, vectors in zip(batch.prepared, batch.vectors, strict=True)
+            for n, one in enumerate(batch.prepared)
         ]
         return set(self._store.replace_many(replacements).superseded)
 
@@ -260,7 +276,7 @@ class Ingest:
             job.ticket,
             error.message,
             sha256=sha256,
-            recipe=self._recipe.name,
+            recipe=self._recipe().name,
         )
         state = State.SKIPPED if skipped else State.FAILED
         self._end(job, state, error=error.message, superseded=not counted)

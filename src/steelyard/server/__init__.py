@@ -167,6 +167,7 @@ async def running(server: Starlette, paths: Sequence[str] = ()) -> AsyncIterator
     try:
         async with live.app.working(paths):
             live.app.questions.watch(batched)
+            live.app.serving.listen(lambda _, after: after.space.questions.watch(batched))
             tasks.append(asyncio.create_task(live.edge.keep_told()))
             tasks.append(asyncio.create_task(live.tuning.run()))
             challenger = live.challenger

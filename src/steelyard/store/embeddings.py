@@ -1,8 +1,10 @@
 """Vectors by what was embedded and by whom; which embedder the home belongs to."""
 
+import json
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ SELECT e.sha256, e.vector FROM embeddings AS e
 JOIN embedders AS m ON m.key = e.embedder
 WHERE m.fingerprint = ? AND e.sha256 IN ({marks})
 """
-_UNEMBEDDED = """
+UNEMBEDDED = """
 SELECT c.chunk_id, d.title, c.heading, c.text
 FROM chunks AS c
 CROSS JOIN documents AS d ON d.key = c.document
@@ -32,20 +34,47 @@ WHERE c.chunk_id > ? AND NOT EXISTS (
     WHERE m.fingerprint = ? AND new.sha256 = old.sha256)
 ORDER BY c.chunk_id LIMIT ?
 """
-_REPOINT = """
+_SECOND = """
+SELECT e.key, e.fingerprint FROM switch AS s JOIN embedders AS e ON e.key = s.other
+"""
+REPOINT = """
 UPDATE chunks SET embedding = (
     SELECT new.key FROM embeddings AS old
     JOIN embeddings AS new ON new.sha256 = old.sha256 AND new.embedder = ?
     WHERE old.key = chunks.embedding)
 """
-# Vectors of a newer embedder are spared: they may belong to a re-embedding under way.
+# Vectors of a newer embedder are spared: they may belong to a re-embedding under way. So are
+# those of a second embedder that is kept in step.
 _PRUNE = """
 DELETE FROM embeddings WHERE key IN (
     SELECT key FROM embeddings
     WHERE key NOT IN (SELECT embedding FROM chunks)
       AND embedder <= (SELECT embedder FROM home)
+      AND embedder NOT IN (SELECT other FROM switch)
     ORDER BY key DESC LIMIT -1 OFFSET ?)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where a write's vectors go: to the home's embedder (`key`), and to a second one (its key and
+    fingerprint), if there is one. `by` is whose vectors the writer has."""
+
+    by: str
+    home: ClaimedEmbedder
+    key: int
+    second: tuple[int, str] | None
+
+    def of(self, vectors: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
+        """Return the vectors by the home's embedder.
+
+        Raises:
+            SetupError: there are none: the home was given to another embedder (`other_embedder`).
+        """
+        found = vectors.get(self.home.fingerprint)
+        if found is None:
+            raise _other_embedder(self.home, ClaimedEmbedder(self.by, vectors[self.by].shape[1]))
+        return found
 
 
 class Embeddings:
@@ -61,8 +90,12 @@ class Embeddings:
         with self._database.reading() as connection:
             return _embedder(connection)
 
-    def claim_embedder(self, fingerprint: str, dim: int) -> None:
+    def claim_embedder(
+        self, fingerprint: str, dim: int, *, options: Mapping[str, object] | None = None
+    ) -> None:
         """Bind the home, and this process's writes, to an embedder; the first claim decides.
+
+        `options` are what it was opened with, and are kept.
 
         Raises:
             SetupError: the home belongs to another one (code `other_embedder`).
@@ -76,22 +109,36 @@ class Embeddings:
                     owner = wanted
         if owner is not None and owner != wanted:
             raise _other_embedder(owner, wanted)
+        if options is not None and not self._database.readonly:
+            self._note(wanted, options)
         with self._lock:
             self._claimed = wanted
 
-    def claimed(self, connection: sqlite3.Connection) -> tuple[int, int]:
-        """Return key and dim of the embedder that this process writes for; inside a write.
+    def targets(self, connection: sqlite3.Connection, *, by: str) -> "Targets":
+        """Return whose vectors a write by an embedder must bring, "": by the claimed one.
 
         Raises:
-            SetupError: nothing was claimed, or another process re-embedded the home since.
+            SetupError: nothing was claimed.
         """
         owner = _embedder(connection)
         if owner is None or self._claimed is None:
             raise SetupError("No embedder was claimed before the first write: call claim_embedder")
-        if owner != self._claimed:
-            raise _other_embedder(owner, self._claimed)
-        row = connection.execute("SELECT embedder FROM home").fetchone()
-        return int(row[0]), owner.dim
+        key = int(connection.execute("SELECT embedder FROM home").fetchone()[0])
+        second = connection.execute(_SECOND).fetchone()
+        return Targets(by or self._claimed.fingerprint, owner, key, second)
+
+    def _note(self, embedder: ClaimedEmbedder, options: Mapping[str, object]) -> None:
+        """Keep what an embedder was opened with, if that is news."""
+        text = json.dumps(options, sort_keys=True)
+        asked = "SELECT options FROM embedders WHERE fingerprint = ?"
+        with self._database.reading() as connection:
+            known = connection.execute(asked, (embedder.fingerprint,)).fetchone()
+        if known is None or known[0] != text:
+            with self._database.writing() as connection:
+                connection.execute(
+                    "UPDATE embedders SET options = ? WHERE fingerprint = ?",
+                    (text, embedder.fingerprint),
+                )
 
     def cached_embeddings(
         self, hashes: Sequence[bytes], fingerprint: str
@@ -116,7 +163,7 @@ class Embeddings:
     ) -> None:
         """Keep vectors (N, D) of texts that no chunk need have yet, and their token ids."""
         with self._database.writing() as connection:
-            embedder = _register(connection, ClaimedEmbedder(fingerprint, vectors.shape[1]))
+            embedder = register_embedder(connection, ClaimedEmbedder(fingerprint, vectors.shape[1]))
             put_vectors(connection, embedder, hashes, vectors)
             if tokens is not None:
                 put_tokens(connection, hashes, tokens)
@@ -124,7 +171,7 @@ class Embeddings:
     def unembedded(self, fingerprint: str, *, after: int, limit: int) -> list[UnembeddedChunk]:
         """Return live chunks beyond id `after` that an embedder has no vector for yet."""
         with self._database.reading() as connection:
-            rows = connection.execute(_UNEMBEDDED, (after, fingerprint, limit)).fetchall()
+            rows = connection.execute(UNEMBEDDED, (after, fingerprint, limit)).fetchall()
         return [
             UnembeddedChunk(chunk_id, embedded_text(title, heading, text))
             for chunk_id, title, heading, text in rows
@@ -141,21 +188,27 @@ class Embeddings:
         """
         wanted = ClaimedEmbedder(fingerprint, dim)
         with self._database.writing() as connection:
-            embedder = _register(connection, wanted)
+            embedder = register_embedder(connection, wanted)
             missing = connection.execute(
-                f"SELECT count(*) FROM ({_UNEMBEDDED})", (-1, fingerprint, -1)
+                f"SELECT count(*) FROM ({UNEMBEDDED})", (-1, fingerprint, -1)
             ).fetchone()[0]
             if missing:
                 raise SetupError(
                     f"{missing} chunks have no vector by {fingerprint!r} yet: "
                     f"run `steelyard ingest --reembed` again"
                 )
-            connection.execute(_REPOINT, (embedder,))
+            if connection.execute("SELECT 1 FROM switch").fetchone():
+                raise SetupError(
+                    "the home has a second embedder beside its own; run `steelyard embedder "
+                    "cancel` or `steelyard embedder confirm` first"
+                )
+            connection.execute(REPOINT, (embedder,))
             connection.execute("DELETE FROM log")
             # A number without a log entry: no index can step over it, so all rebuild.
             connection.execute(
                 "UPDATE home SET embedder = ?, seq = seq + 1, floor = seq + 1", (embedder,)
             )
+            connection.execute("UPDATE embedders SET place = 'index' WHERE key = ?", (embedder,))
             seq = int(connection.execute("SELECT seq FROM home").fetchone()[0])
         with self._lock:
             self._claimed = wanted
@@ -198,7 +251,7 @@ def _embedder(connection: sqlite3.Connection) -> ClaimedEmbedder | None:
     return ClaimedEmbedder(*row) if row else None
 
 
-def _register(connection: sqlite3.Connection, embedder: ClaimedEmbedder) -> int:
+def register_embedder(connection: sqlite3.Connection, embedder: ClaimedEmbedder) -> int:
     connection.execute(
         "INSERT INTO embedders (fingerprint, dim) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (embedder.fingerprint, embedder.dim),
@@ -211,7 +264,7 @@ def _register(connection: sqlite3.Connection, embedder: ClaimedEmbedder) -> int:
 
 
 def _adopt(connection: sqlite3.Connection, embedder: ClaimedEmbedder) -> None:
-    key = _register(connection, embedder)
+    key = register_embedder(connection, embedder)
     connection.execute("UPDATE home SET embedder = ?", (key,))
 
 
@@ -219,6 +272,7 @@ def _other_embedder(owner: ClaimedEmbedder, wanted: ClaimedEmbedder) -> SetupErr
     return SetupError(
         f"The home's vectors are by {owner.fingerprint!r} (dim {owner.dim}), but the embedder now "
         f"is {wanted.fingerprint!r} (dim {wanted.dim}), and the two do not compare. Go back to "
-        f"the first, or run `steelyard ingest --reembed`",
+        f"the first, or run `steelyard embedder switch` (questions are answered meanwhile) or "
+        f"`steelyard ingest --reembed`",
         code="other_embedder",
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.documents import Chunk
+from steelyard.core.errors import Overloaded
 from steelyard.core.protocols import Change, IndexRows
 from steelyard.infra.sqlite import Database
 from steelyard.store.codec import load_heading
@@ -25,6 +26,17 @@ CROSS JOIN chunks AS c ON c.chunk_id = asked.value
 CROSS JOIN documents AS d ON d.key = c.document
 CROSS JOIN embeddings AS e ON e.key = c.embedding
 """
+# The vector of the same text by another embedder is found by the text's hash.
+_ROWS_BY = """
+SELECT c.chunk_id, d.class, d.title, c.heading, c.text,
+       CASE WHEN e.embedder = ? THEN e.vector ELSE
+           (SELECT n.vector FROM embeddings AS n WHERE n.embedder = ? AND n.sha256 = e.sha256) END
+FROM json_each(?) AS asked
+CROSS JOIN chunks AS c ON c.chunk_id = asked.value
+CROSS JOIN documents AS d ON d.key = c.document
+CROSS JOIN embeddings AS e ON e.key = c.embedding
+"""
+_EMBEDDER = "SELECT key, dim FROM embedders WHERE fingerprint = ?"
 _SPANS = "SELECT collection, id, first_chunk, num_chunks FROM documents WHERE num_chunks > 0"
 _SPANS_OF = """
 SELECT DISTINCT d.collection, d.id, d.first_chunk, d.num_chunks FROM json_each(?) AS asked
@@ -77,12 +89,11 @@ class Feed:
             dim = _dim(connection)
             for batch in _batches(chunk_ids):
                 found += connection.execute(_ROWS, (json.dumps(batch),))
-        return IndexRows(
-            chunk_ids=np.array([row[0] for row in found], dtype=np.int64),
-            classes=np.array([row[1] for row in found], dtype=np.int32),
-            texts=[embedded_text(title, heading, text) for _, _, title, heading, text, _ in found],
-            vectors=np.frombuffer(b"".join(row[5] for row in found), np.float16).reshape(-1, dim),
-        )
+        return _index_rows(found, dim)
+
+    def by(self, fingerprint: str) -> "VectorFeed":
+        """Return the same feed with the vectors of one embedder, whichever is the home's."""
+        return VectorFeed(self._database, self, fingerprint)
 
     def spans(self, chunk_ids: Sequence[int] | None = None) -> list[Span]:
         """Return the documents that these live chunks belong to, or all, by their chunks."""
@@ -114,6 +125,47 @@ class Feed:
         oldest = clock.seq - self._kept_changes
         if connection.execute("DELETE FROM log WHERE seq <= ?", (oldest,)).rowcount:
             connection.execute("UPDATE home SET floor = max(floor, ?)", (oldest,))
+
+
+class VectorFeed:
+    """A `ChangeFeed` whose rows have the vectors of one embedder, and never another's."""
+
+    def __init__(self, database: Database, feed: Feed, fingerprint: str) -> None:
+        self._database = database
+        self._fingerprint = fingerprint
+        self.last_seq = feed.last_seq
+        self.changes = feed.changes
+        self.live_chunk_ids = feed.live_chunk_ids
+
+    def rows(self, chunk_ids: Sequence[int]) -> IndexRows:
+        """Return the rows of those of `chunk_ids` that are still live, in the order given.
+
+        Raises:
+            Overloaded: some have no vector by this embedder yet (code `unembedded`).
+        """
+        found: list[tuple[int, int, str, str | None, str, bytes]] = []
+        with self._database.snapshot() as connection:
+            key, dim = connection.execute(_EMBEDDER, (self._fingerprint,)).fetchone() or (-1, 1)
+            for batch in _batches(chunk_ids):
+                found += connection.execute(_ROWS_BY, (key, key, json.dumps(batch)))
+        missing = sum(row[5] is None for row in found)
+        if missing:
+            raise Overloaded(
+                f"{missing} of {len(found)} chunks have no vector by {self._fingerprint!r} yet",
+                code="unembedded",
+            )
+        return _index_rows(found, dim)
+
+
+def _index_rows(
+    found: Sequence[tuple[int, int, str, str | None, str, bytes]], dim: int
+) -> IndexRows:
+    return IndexRows(
+        chunk_ids=np.array([row[0] for row in found], dtype=np.int64),
+        classes=np.array([row[1] for row in found], dtype=np.int32),
+        texts=[embedded_text(title, heading, text) for _, _, title, heading, text, _ in found],
+        vectors=np.frombuffer(b"".join(row[5] for row in found), np.float16).reshape(-1, dim),
+    )
 
 
 def embedded_text(title: str, heading: str | None, text: str) -> str:

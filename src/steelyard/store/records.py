@@ -72,7 +72,8 @@ class Replacement:
 
     `vectors` has one unit row per chunk, in order, (N, D). `recipe` names the parser, chunker
     and embedder. Without a ticket it supersedes whatever is on its way. `tokens` are kept for
-    the chunks whose ids it holds; it may hold others'.
+    the chunks whose ids it holds; it may hold others'. `by` is the fingerprint of the embedder of
+    `vectors` ("": the claimed one); `beside` are the same chunks' vectors by others.
     """
 
     document: Document
@@ -81,6 +82,8 @@ class Replacement:
     recipe: str
     ticket: Ticket | None = None
     tokens: KeptTokens | None = None
+    by: str = ""
+    beside: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,28 @@ class ClaimedEmbedder:
 
     fingerprint: str
     dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEmbedder:
+    """An embedder that the home has vectors of. `options` are what it is opened with (None: not
+    known), `place` is the folder of the home with the index of its vectors."""
+
+    fingerprint: str
+    dim: int
+    options: Mapping[str, object] | None = None
+    place: str = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A second embedder beside the home's: one that shall follow it, or, once `flipped`, the one
+    that it followed."""
+
+    home: HeldEmbedder
+    other: HeldEmbedder
+    flipped: bool
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from steelyard.store.codec import (
     submission_of,
     text_hash,
 )
-from steelyard.store.embeddings import Embeddings, put_vectors
+from steelyard.store.embeddings import Embeddings, Targets, put_vectors
 from steelyard.store.feed import Feed
 from steelyard.store.records import Commit, Deletion, Replacement, Ticket
 from steelyard.store.schema import Clock
@@ -77,9 +77,9 @@ class Replacing:
         superseded: list[Ticket] = []
         with self._database.writing() as connection:
             clock = Clock.read(connection)
-            embedder, dim = self._embeddings.claimed(connection)
             for replacement in replacements:
-                if not self._replace(connection, clock, replacement, embedder=embedder, dim=dim):
+                targets = self._embeddings.targets(connection, by=replacement.by)
+                if not self._replace(connection, clock, replacement, targets):
                     assert replacement.ticket is not None
                     superseded.append(replacement.ticket)
             clock.write(connection)
@@ -114,10 +114,10 @@ class Replacing:
         connection: sqlite3.Connection,
         clock: Clock,
         replacement: Replacement,
-        *,
-        embedder: int,
-        dim: int,
+        targets: Targets,
     ) -> bool:
+        vectors = {targets.by: replacement.vectors, **replacement.beside}
+        own = targets.of(vectors)
         document, ticket = replacement.document, replacement.ticket
         known = connection.execute(_KNOWN, (document.collection, document.id)).fetchone()
         if ticket is not None and (known is None or known[4] != ticket.version):
@@ -141,9 +141,15 @@ class Replacing:
             version=clock.version if ticket is None else ticket.version,
         )
         if replacement.chunks:
-            width = replacement.vectors.shape[1]
+            width, dim = own.shape[1], targets.home.dim
             assert width == dim, f"vectors have {width} dimensions, the home has {dim}"
-            _put_chunks(connection, replacement, key, title, first_chunk, embedder)
+            hashes = [text_hash(chunk.embedded_text(title)) for chunk in replacement.chunks]
+            put_vectors(connection, targets.key, hashes, own)
+            if targets.second is not None and targets.second[1] in vectors:
+                put_vectors(connection, targets.second[0], hashes, vectors[targets.second[1]])
+            if replacement.tokens is not None:
+                put_tokens(connection, hashes, replacement.tokens)
+            _put_chunks(connection, replacement.chunks, hashes, key, first_chunk, targets.key)
         new = range(first_chunk, first_chunk + len(replacement.chunks))
         self._feed.record(connection, clock, added=new, removed=old)
         return True
@@ -191,17 +197,12 @@ def _put_document(
 
 def _put_chunks(
     connection: sqlite3.Connection,
-    replacement: Replacement,
+    chunks: Sequence[Chunk],
+    hashes: Sequence[bytes],
     key: int,
-    title: str,
     first_chunk: int,
     embedder: int,
 ) -> None:
-    chunks = replacement.chunks
-    hashes = [text_hash(chunk.embedded_text(title)) for chunk in chunks]
-    put_vectors(connection, embedder, hashes, replacement.vectors)
-    if replacement.tokens is not None:
-        put_tokens(connection, hashes, replacement.tokens)
     cursor = connection.executemany(
         _INSERT_CHUNK,
         [
@@ -243,7 +244,8 @@ def _drop_chunks(
 def _check(replacement: Replacement) -> None:
     """Assert that chunks quote their document exactly and that each has its vector."""
     document: Document = replacement.document
-    assert len(replacement.vectors) == len(replacement.chunks), "one vector per chunk"
+    for vectors in (replacement.vectors, *replacement.beside.values()):
+        assert len(vectors) == len(replacement.chunks), "one vector per chunk"
     ticket = replacement.ticket
     if ticket is not None:
         assert (ticket.collection, ticket.id) == (document.collection, document.id), "wrong ticket"

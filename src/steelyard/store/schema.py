@@ -163,9 +163,23 @@ _VERSION_5 = (
     ),
 )
 
+_VERSION_6 = (
+    # How an embedder was opened (JSON of its options, '' is not known), and the folder of the
+    # home that the index of its vectors lies in.
+    "ALTER TABLE embedders ADD COLUMN options TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE embedders ADD COLUMN place TEXT NOT NULL DEFAULT 'index'",
+    # One row while the home keeps vectors of a second embedder in step: of one that shall follow
+    # (`flipped` 0), or of the one before, for going back.
+    """CREATE TABLE switch (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        other INTEGER NOT NULL REFERENCES embedders (key),
+        flipped INTEGER NOT NULL, started_at REAL NOT NULL
+    ) STRICT""",
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
-    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
     rebuild="steelyard ingest PATH...",
 )
 

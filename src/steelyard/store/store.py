@@ -14,6 +14,7 @@ from steelyard.store.reading import Reading
 from steelyard.store.replacing import Replacing
 from steelyard.store.schema import LAYOUT
 from steelyard.store.submissions import Submissions
+from steelyard.store.switching import Switching
 from steelyard.store.tokens import Tokens
 from steelyard.store.versions import Versions
 
@@ -59,6 +60,7 @@ class Store:
         self.changes = feed.changes
         self.live_chunk_ids = feed.live_chunk_ids
         self.rows = feed.rows
+        self.vectors_by = feed.by
         self.spans = feed.spans
 
         embeddings = Embeddings(database)
@@ -69,6 +71,15 @@ class Store:
         self.unembedded = embeddings.unembedded
         self.reset_embedder = embeddings.reset_embedder
         self.prune_embeddings = embeddings.prune_embeddings
+
+        switching = Switching(database)
+        self.home_embedder = switching.home_embedder
+        self.switch = switching.switch
+        self.num_unembedded = switching.num_unembedded
+        self.begin_switch = switching.begin_switch
+        self.flip_embedder = switching.flip_embedder
+        self.end_switch = switching.end_switch
+        self.drop_vectors = switching.drop_vectors
 
         self.token_ids = Tokens(database).token_ids
 
