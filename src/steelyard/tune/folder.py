@@ -199,7 +199,7 @@ def new_run(root: Path, *, name: str = "") -> RunFolder:
             path.mkdir()
     except FileExistsError:
         raise InputError(
-            f"run {path.name!r} is there already: give another --name, or go on with "
+            f"run {path.name!r} is there already: give another --run, or go on with "
             f"`steelyard tune resume {path.name}`"
         ) from None
     return RunFolder(path)

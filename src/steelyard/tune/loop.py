@@ -42,6 +42,15 @@ class Ended:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What some steps took together, the tokens in them, and what one evaluation took."""
+
+    seconds: float
+    tokens: int
+    evaluation: float
+
+
 class Loop:
     """Learns from examples, in steps that are functions of seed, step and weights alone.
 
@@ -106,15 +115,20 @@ class Loop:
         took = time.perf_counter() - began
         return Ended(self._crew.plain(self._model), self._position, after, took)
 
-    def probe(self, steps: int) -> float:
-        """Return the seconds that one step takes, the median of `steps` after one to warm up;
-        nothing is kept."""
-        took: list[float] = []
-        for _ in range(steps + 1):
-            began = time.perf_counter()
+    def probe(self, steps: Sequence[int]) -> Probed:
+        """Do some steps of the run, and one evaluation, only to time them."""
+        self._try_longest()
+        tokens, began = 0, 0.0
+        for n, step in enumerate((steps[0], *steps)):
+            if n == 1:  # the first has warmed up
+                tokens, began = 0, time.perf_counter()
+            self._position = Position(step=step)
             self._step()
-            took.append(time.perf_counter() - began)
-        return float(np.median(took[1:]))
+            tokens += self._position.tokens
+        took = time.perf_counter() - began
+        began = time.perf_counter()
+        self._measured_all()
+        return Probed(took, tokens, time.perf_counter() - began)
 
     def _step(self) -> None:
         position, train = self._position, self._recipe.train

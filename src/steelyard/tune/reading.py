@@ -157,7 +157,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> str:
 def _told(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> str:
     path = [str(part) for part in loc]
     place = ".".join(path)
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{place}: no such key{_nearest(path)}"
     if kind == "missing":
         return f"{place}: is missing; give one of {', '.join(SECTIONS)}"
@@ -169,10 +169,10 @@ def _nearest(path: list[str]) -> str:
     names = _keys_of(path[:-1])
     found = get_close_matches(path[-1], names, n=1, cutoff=0.5)
     elsewhere = [f"{name}.{path[-1]}" for name in _keys_of([]) if path[-1] in _keys_of([name])]
-    if found:
-        return f"; did you mean {'.'.join([*path[:-1], found[0]])!r}?"
     if elsewhere:
         return f"; did you mean {elsewhere[0]!r}?"
+    if found:
+        return f"; did you mean {'.'.join([*path[:-1], found[0]])!r}?"
     return f"; known are {', '.join(names)}"
 
 
@@ -194,5 +194,5 @@ def _conflicts(recipe: Recipe) -> Iterable[str]:
         )
     if recipe.method == "qlora" and recipe.kind is not TuneKind.LLM:
         yield f"method: 'qlora' is for kind 'llm'; a {recipe.kind.value} takes 'lora' or 'full'"
-    if train.patience and not recipe.data.eval:
-        yield "train.patience: needs rows to evaluate on; give data.eval"
+    if recipe.kind is TuneKind.EMBEDDER and recipe.method == "full" and recipe.embedder.margin:
+        yield "embedder.margin: is told by the untuned model, which method 'full' does not keep"
