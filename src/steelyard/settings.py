@@ -42,6 +42,7 @@ NOT_OPTIONS = frozenset(
         "STEELYARD_LLM_KEY",
         "STEELYARD_RERANK_KEY",
         "STEELYARD_JUDGE_KEY",
+        "STEELYARD_HOSTED_KEY",
         "STEELYARD_PURGE_TOKEN",
     }
 )

@@ -4,19 +4,13 @@ Training is done by a child that writes the files of a real run (tests/jobs/fake
 """
 
 import json
-import sys
-import threading
 import time
-from pathlib import Path
 
 import openai
 import pytest
-import uvicorn
 
-from steelyard.flows import fine_tuning
 from steelyard.jobs import RUNS
 
-CHILD = Path(__file__).parents[1] / "jobs" / "fake_child.py"
 STEPS = 4
 
 
@@ -40,43 +34,6 @@ def retrieval(n):
 
 def jsonl(rows):
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-@pytest.fixture
-def served(open_client, monkeypatch, tmp_path):
-    """The official client of a served home, whose queue starts fake children."""
-
-    def tune_command(home):
-        def command(job, recipe, resume):
-            assert json.loads(recipe.read_text())["base"] == job.model
-            wait = ["--wait", str(tmp_path / "go")] if job.model == "slow" else []
-            fail = ["--fail", "2"] if job.model == "broken" else []
-            more = [*wait, *fail, *(["--resume"] if resume else [])]
-            return [sys.executable, str(CHILD), str(home / RUNS / job.run), str(STEPS), *more]
-
-        return command
-
-    monkeypatch.setattr(fine_tuning, "tune_command", tune_command)
-    monkeypatch.setattr(fine_tuning, "POLL_S", 0.02)
-    monkeypatch.setattr(fine_tuning, "IDLE_S", 0.02)
-    client = open_client()
-    config = uvicorn.Config(
-        client.app, host="127.0.0.1", port=0, lifespan="off", log_config=None, ws="none"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    with openai.OpenAI(
-        base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0
-    ) as official:
-        yield official, client
-    (tmp_path / "go").touch()  # what still waits ends by itself
-    server.should_exit = True
-    thread.join()
 
 
 def registered(served):
