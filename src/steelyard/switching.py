@@ -147,6 +147,11 @@ class EmbedderSwitch:
     async def _opened(self, settings: Settings) -> Space | None:
         """Return the space to build; None if the home is this embedder's already."""
         host = self._host
+        if host.store.home_embedder() is None:
+            raise InputError(
+                "the home holds no vectors yet: `steelyard ingest` begins with this embedder",
+                code="no_vectors",
+            )
         space = host.beside
         if space is None or space.settings.embed != settings.embed:
             space = host.spaces.made(settings, claims=False)

@@ -9,6 +9,7 @@ from steelyard.cli import (
     cache,
     commands,
     data,
+    embedder,
     eval_replay,
     manage,
     registry_promote,
@@ -37,6 +38,7 @@ program.add_typer(tune.tune, name="tune")
 program.add_typer(cache.cache, name="cache")
 program.add_typer(bench.bench, name="bench")
 program.add_typer(eval_replay.evaluation, name="eval")
+program.add_typer(embedder.embedder, name="embedder")
 program.add_typer(registry_promote.registry, name="registry")
 
 
