@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from steelyard.app import App, open_app
-from steelyard.cli.data_made import desk_of
+from steelyard.cli.data_place import desk_of
 from steelyard.core.chat import Asker, Message
 from steelyard.core.errors import InputError
 from steelyard.core.ranking import Principal, Query

@@ -69,6 +69,18 @@ class ServedArm:
     def parts(self) -> Mapping[str, str]:
         return self._parts
 
+    @property
+    def bundle(self) -> Bundle:
+        return self._bundle
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def workers(self) -> Workers:
+        return self._workers
+
     def item_key(self, question: Question) -> bytes:
         """Return a hash of all that shapes the outcome: code, parts, documents, question."""
         asking, spec, query = self._asking, self._spec, self._query(question)

@@ -1,6 +1,9 @@
 """How rows that were made look in the terminal and as JSON."""
 
+from types import TracebackType
+
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelyard.cli import show
 from steelyard.cli.data_rows_show import show_flags, show_kept, version_json
@@ -25,3 +28,38 @@ def show_made(kept: Kept, made: MadeRows, *, as_json: bool) -> None:
         show.out.print(f"[dim]left out:[/] {number:,} {escape(why)}")
     show_flags(flags)
     show_kept(kept, as_json=False)
+
+
+class RowProgress:
+    """A bar on stderr for the documents of a set that are being ingested, then for rows."""
+
+    def __init__(self, verb: str, total: int, *, quiet: bool) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=show.err,
+            transient=True,
+            disable=quiet or not show.err.is_terminal,
+        )
+        self._filling = self._bar.add_task("ingesting the set", total=None, visible=False)
+        self._rows = self._bar.add_task(verb, total=total)
+
+    def on_fill(self, done: int, total: int) -> None:
+        self._bar.update(self._filling, completed=done, total=total, visible=done < total)
+
+    def on_row(self, done: int) -> None:
+        self._bar.update(self._rows, completed=done)
+
+    def __enter__(self) -> "RowProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()

@@ -21,9 +21,11 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Parts of one bundle over one home. `principal` is as whom documents are searched: what it
-    may not read comes into no row. `instructions` are those of the language model's options."""
+    """Parts of one bundle (`name`) over one home. `principal` is as whom documents are searched:
+    what it may not read comes into no row. `instructions` are those of the language model's
+    options."""
 
+    name: str
     store: Store
     pool: ThreadPoolExecutor
     retriever: Retriever
