@@ -10,6 +10,8 @@ from steelyard.cli.data_rows_show import show_flags, show_kept, version_json
 from steelyard.datasets.training import Kept
 from steelyard.flows.training_desk import MadeRows
 
+SHOWN_FLAGS = 3
+
 
 def show_made(kept: Kept, made: MadeRows, *, as_json: bool) -> None:
     """Show a version that was made, and all that did not come into it."""
@@ -26,7 +28,7 @@ def show_made(kept: Kept, made: MadeRows, *, as_json: bool) -> None:
         show.out.print(f"{name.replace('_', ' ')}: {value:,}")
     for why, number in made.left_out.items():
         show.out.print(f"[dim]left out:[/] {number:,} {escape(why)}")
-    show_flags(flags)
+    show_flags(flags, shown=SHOWN_FLAGS)
     show_kept(kept, as_json=False)
 
 

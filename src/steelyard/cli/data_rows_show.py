@@ -38,10 +38,10 @@ def show_read(found: ReadRows, *, as_json: bool) -> None:
     show_flags(found.flags)
 
 
-def show_flags(flags: Sequence[Flag]) -> None:
-    for flag in flags[:SHOWN_FLAGS]:
+def show_flags(flags: Sequence[Flag], *, shown: int = SHOWN_FLAGS) -> None:
+    for flag in flags[:shown]:
         show.out.print(f"[yellow]private:[/] {escape(str(flag))}")
-    if len(flags) > SHOWN_FLAGS:
+    if len(flags) > shown:
         counted = Counter(flag.found.what for flag in flags)
         parts = ", ".join(f"{number:,} {what}" for what, number in counted.most_common())
         show.out.print(f"[yellow]private:[/] {len(flags):,} places in all: {parts}")

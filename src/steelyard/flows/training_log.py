@@ -36,6 +36,11 @@ from steelyard.store.answers import MAX_ANSWERS
 SERVED_K = 8  # of answers logged before `k` was
 CHANGED = "what it was made from has changed since, or is not for these groups"
 
+_TO_DO = (
+    "rate answers on the page or by POST /v1/feedback, or take unrated ones by --unrated",
+    "correct bad answers on the page, or by `correction` of POST /v1/feedback",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LogWish:
@@ -77,8 +82,7 @@ async def rows_from_log(desk: Desk, wish: LogWish) -> MadeRows:
         told = ", ".join(f"{number} {why}" for why, number in left_out.most_common())
         raise InputError(
             f"no row of kind {wish.kind} in the log of collection {desk.collection!r} "
-            f"({told or 'nobody has asked'}): rate answers on the page or by POST /v1/feedback, "
-            "or take those that nobody rated by --unrated"
+            f"({told or 'nobody has asked'}): {_TO_DO[wish.kind is Kind.PREFERENCE]}"
         )
     return MadeRows(tuple(rows), len(here), dict(left_out.most_common()))
 
