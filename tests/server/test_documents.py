@@ -122,3 +122,11 @@ def test_a_filter_narrows_by_metadata(client):
 def test_an_id_may_have_slashes(client):
     put(client, "hr/leave.md")
     assert client.get("/v1/documents/hr/leave.md").json()["id"] == "hr/leave.md"
+
+
+def test_what_has_no_title_is_called_after_its_name_and_not_after_where_it_lay(client):
+    text = "the ferry leaves at nine from the old pier, as long as there is no ice."
+    put(client, "north-pier", text)
+    files = [("files", ("south_pier.txt", f"and {text}".encode(), "text/plain"))]
+    client.post("/v1/documents?wait=true", files=files)
+    assert {hit["title"] for hit in search(client, "ferry")} == {"North pier", "South pier"}

@@ -10,9 +10,11 @@ import click
 import typer
 
 from steelyard.cli import data_show, show
+from steelyard.cli.data_review_rows import RowReview, review_rows
 from steelyard.cli.options import Home, Json, home_of
 from steelyard.core.errors import InputError
-from steelyard.datasets import Decision, ReviewItem, Verdict, decide, find_set, queue
+from steelyard.datasets import Decision, ReviewItem, Verdict, decide, find_set, is_set, queue
+from steelyard.datasets.training import KEEPS, find_version, is_version
 
 ALL = "all"
 KEYS = {"a": Verdict.ACCEPT, "r": Verdict.REJECT, "e": Verdict.EDIT}
@@ -25,7 +27,7 @@ Accept = Annotated[
 
 def review(
     ctx: typer.Context,
-    place: Annotated[str, typer.Argument(help="the name of a home's set, or its folder")],
+    place: Annotated[str, typer.Argument(help="a home's set, its folder, or a version of rows")],
     home: Home = None,
     accept: Accept = None,
     reject: Annotated[list[str] | None, typer.Option("--reject", help="reject this id")] = None,
@@ -44,9 +46,13 @@ def review(
         bool, typer.Option("--everything", help="list what is decided too")
     ] = False,
     by: Annotated[str, typer.Option("--by", help="who decides")] = "",
+    keep: Annotated[
+        str,
+        typer.Option("--keep", help=f"of rows: keep a version; one of {', '.join(KEEPS)}"),
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Accept, edit or reject what was made for a set: in the terminal, or by options.
+    """Accept, edit or reject what was made for a set, or training rows: one key each, or options.
 
     Only what is accepted or edited is asked by an evaluation. Every decision is kept at once,
     so that a review may stop anywhere and go on later.
@@ -58,23 +64,35 @@ def review(
         steelyard data review handbook --accept s-1f0c9a7b3e2d --reject s-90be1c4a7712
 
         steelyard data review handbook --edit s-1f0c9a7b3e2d --answer "21 days"
+
+        steelyard data review support --reject flagged
+
+        steelyard data review support --keep not-rejected
     """
-    folder = _folder(find_set(home_of(ctx, home), place))
-    who = by or _login()
-    given = _decisions(folder, who, accept, reject, reopen)
-    if edit is not None:
-        given.append(
-            Decision(
-                edit,
-                Verdict.EDIT,
-                who,
-                question=question,
-                answers=tuple(answer) if answer else None,
-                answerable=False if unanswerable else None,
-            )
-        )
-    elif question or answer or unanswerable:
+    where, who = home_of(ctx, home), by or _login()
+    if edit is None and (question or answer or unanswerable):
         raise InputError("--question, --answer and --unanswerable need --edit ID")
+    change = None if edit is None else _edit(edit, who, question, answer, unanswerable)
+    if not is_set(where, place) and is_version(where, place):
+        by_verdict = {
+            Verdict.ACCEPT: accept or (),
+            Verdict.REJECT: reject or (),
+            Verdict.PENDING: reopen or (),
+        }
+        review_rows(
+            where,
+            find_version(where, place),
+            RowReview(by_verdict, change, keep, everything, who),
+            as_json=as_json,
+            interactive=_key if _at_a_terminal() else None,
+        )
+        return
+    if keep:
+        raise InputError("--keep is of training rows; a set asks what was accepted as it is")
+    folder = _folder(find_set(where, place))
+    given = _decisions(folder, who, accept, reject, reopen)
+    if change is not None:
+        given.append(change)
     if given:
         _show([decide(folder, one) for one in given], as_json=as_json)
         return
@@ -84,6 +102,23 @@ def review(
         _show(items if everything else pending, as_json=as_json)
     else:
         _interactive(folder, pending, who)
+
+
+def _edit(
+    identity: str,
+    who: str,
+    question: str | None,
+    answer: Sequence[str] | None,
+    unanswerable: bool,
+) -> Decision:
+    return Decision(
+        identity,
+        Verdict.EDIT,
+        who,
+        question=question,
+        answers=tuple(answer) if answer else None,
+        answerable=False if unanswerable else None,
+    )
 
 
 def _decisions(

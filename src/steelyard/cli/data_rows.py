@@ -7,6 +7,7 @@ import typer
 
 from steelyard.cli import data_rows_show
 from steelyard.cli.data_refine import dedup, leaks, split
+from steelyard.cli.data_review_rows import show_rows
 from steelyard.cli.options import Home, Json, home_of
 from steelyard.datasets.training import (
     FORMS,
@@ -132,3 +133,4 @@ def add_verbs(data: typer.Typer) -> None:
     data.command("split")(split)
     data.command("versions")(list_versions)
     data.command("diff")(compare)
+    data.command("show")(show_rows)

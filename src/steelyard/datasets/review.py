@@ -135,7 +135,7 @@ def add_questions(folder: Path, made: Sequence[Made]) -> Added:
     Decisions stay as they are. Either all are added or, after a crash, none.
     """
     make_folder(folder)
-    with _locked(folder):
+    with locked(folder):
         known = [row.fields for row in _rows(folder)]
         ids = {str(row.get("id")) for row in known}
         asked = {fold(str(row.get("question"))) for row in known}
@@ -181,7 +181,7 @@ def decide(folder: Path, decision: Decision) -> ReviewItem:
         InputError: an edit that says nothing, or accepting what has no gold to measure by.
     """
     check_edit(decision)
-    with _locked(folder):
+    with locked(folder):
         items = {item.id: item for item in queue(folder)}
         if decision.id not in items:
             raise NotFound(f"{folder.name!r} has no question {decision.id!r}")
@@ -282,7 +282,7 @@ def _summary(folder: Path) -> SetSummary:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Let one writer in at a time; readers need no lock, both files change in single steps."""
     lock = FileLock(folder / _LOCK)
     lock.acquire(timeout_s=_LOCK_TIMEOUT_S)

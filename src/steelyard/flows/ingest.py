@@ -6,6 +6,7 @@ The index follows the truth by itself (`flows/follow.py`).
 import asyncio
 import hashlib
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ NUM_EMBEDDING = 2  # batches in the encoder at once: one fills the gaps that the
 AHEAD_CHUNKS = 512  # chunks that may wait for the encoder: bounds memory
 BATCH_CHUNKS = 64  # chunks embedded, then committed together
 SKIP_CODES = frozenset({"unsupported", "empty", "too_large"})
+_OF_THE_INBOX = re.compile(r"^[0-9a-f]{32}-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ class Ingest:
             return None
         self._store.set_state(job.ticket, State.PARSING)
         try:
-            parsed = recipe.parser.parse(content, filename=Path(submission.path or "").name)
+            parsed = recipe.parser.parse(content, filename=_filename(submission.path))
             if submission.title:
                 parsed = replace(parsed, title=submission.title)
             chunks = recipe.chunker.chunk(parsed)
@@ -287,6 +289,11 @@ class Ingest:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         self._work.end(Ended(job.ticket, job.submission.uri, state, **details))  # type: ignore[arg-type]
+
+
+def _filename(path: str | None) -> str:
+    """Return the name that a document came with: an untitled one is called after it."""
+    return _OF_THE_INBOX.sub("", Path(path or "").name)
 
 
 def _read(path: str | None) -> bytes:

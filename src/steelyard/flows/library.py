@@ -327,7 +327,8 @@ class Library:
         """Keep a text's bytes in the inbox."""
         uri = new.uri or f"steelyard:{new.id}"
         suffix = PurePosixPath(uri).suffix.lower()
-        path = self._inbox_path(f"text{suffix if suffix in TEXT_SUFFIXES else '.md'}")
+        named = PurePosixPath(new.uri or new.id).stem or "text"
+        path = self._inbox_path(named + (suffix if suffix in TEXT_SUFFIXES else ".md"))
         content = new.text.encode("utf-8")
         self._write(path, content)
         return Submission(

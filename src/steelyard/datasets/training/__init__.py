@@ -1,6 +1,6 @@
 """Training rows: read from any usual form, checked, kept as versions that never change."""
 
-from steelyard.datasets.training.canonical import sha256_of
+from steelyard.datasets.training.canonical import row_fields, sha256_of
 from steelyard.datasets.training.check import check
 from steelyard.datasets.training.diff import Difference, diff
 from steelyard.datasets.training.duplicates import THRESHOLD, Deduplicated, Duplicate, deduplicate
@@ -13,8 +13,15 @@ from steelyard.datasets.training.leaks import (
     find_leaks,
 )
 from steelyard.datasets.training.read import Flag, ReadFile, ReadRows, flags_of, read_files
+from steelyard.datasets.training.reviewing import (
+    KEEPS,
+    ReviewedRow,
+    decide_rows,
+    keep_reviewed,
+    row_queue,
+)
 from steelyard.datasets.training.splits import BY, Shares, Splits, split_rows
-from steelyard.datasets.training.texts import first_text
+from steelyard.datasets.training.texts import first_text, texts_of
 from steelyard.datasets.training.versions import (
     IndexedRow,
     Kept,
@@ -31,6 +38,7 @@ from steelyard.datasets.training.write import export_version, forms_of, write_tr
 __all__ = [
     "BY",
     "FORMS",
+    "KEEPS",
     "THRESHOLD",
     "Deduplicated",
     "Difference",
@@ -42,10 +50,12 @@ __all__ = [
     "Leak",
     "ReadFile",
     "ReadRows",
+    "ReviewedRow",
     "Shares",
     "Splits",
     "Version",
     "check",
+    "decide_rows",
     "deduplicate",
     "diff",
     "digest_of",
@@ -58,11 +68,15 @@ __all__ = [
     "forms_of",
     "is_version",
     "keep",
+    "keep_reviewed",
     "read_files",
     "read_index",
     "read_kept",
+    "row_fields",
+    "row_queue",
     "sha256_of",
     "split_rows",
+    "texts_of",
     "versions",
     "write_training",
 ]
