@@ -1,10 +1,11 @@
 """What a bundle must pass before it serves: it computes, repeatably, and its adapter acts.
 
-Golden outputs are a few scores that were written beside an adapter's weights when it was
-registered (`probes.json`); what is loaded later must still give them.
+Golden outputs are a few scores: those that came with an adapter (`probes.json` beside its weights),
+and those of the first time that a home loaded it. What is loaded later must still give them.
 """
 
 import asyncio
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from steelyard.rerank import is_endpoint
 from steelyard.settings import Settings
 
 PROBES_FILE = "probes.json"
+PROBES_FOLDER = "probes"  # of a home
 RED = "red_probe"  # the code of a refusal
 BUDGET_S = 30.0
 
@@ -51,10 +53,10 @@ PAIRS = (
 )
 
 
-def check_models(bundle: Bundle, beside: Bundle) -> None:
+def check_models(bundle: Bundle, beside: Bundle, home: Path) -> None:
     """Let what a bundle computes with here compute on probes; blocking, up to seconds.
 
-    What it shares with `beside` was checked before.
+    What it shares with `beside` was checked before. `home` keeps what it gave the first time.
 
     Raises:
         SetupError: it must not serve; says why.
@@ -62,7 +64,13 @@ def check_models(bundle: Bundle, beside: Bundle) -> None:
     reranker = bundle.reranker
     if reranker is None or reranker is beside.reranker or is_endpoint(bundle.settings.rerank.model):
         return
-    check_reranker(reranker, bundle.settings)
+    scores = check_reranker(reranker, bundle.settings)
+    name = hashlib.sha256(reranker.model.encode()).hexdigest()[:16]
+    kept = home / PROBES_FOLDER / f"{name}.json"
+    _check_golden(kept, scores)
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_golden(kept, scores)
 
 
 async def check_endpoints(bundle: Bundle, beside: Bundle) -> None:
@@ -85,8 +93,12 @@ async def check_endpoints(bundle: Bundle, beside: Bundle) -> None:
             raise _red(problem)
 
 
-def check_reranker(reranker: Reranker, settings: Settings) -> None:
-    """Raise SetupError if a reranker does not compute, repeat itself, or act as it should."""
+def check_reranker(reranker: Reranker, settings: Settings) -> list[float]:
+    """Return a reranker's scores of the probes; blocking.
+
+    Raises:
+        SetupError: it does not compute, repeat itself, or act as it should (code `red_probe`).
+    """
     options = settings.rerank
     scores = asyncio.run(_scores(reranker))
     again = asyncio.run(_scores(reranker))
@@ -95,16 +107,17 @@ def check_reranker(reranker: Reranker, settings: Settings) -> None:
     if max(scores) - min(scores) <= _SAME:
         raise _red(f"reranker {reranker.model!r} gives every passage the same score")
     if options.adapter is None:
-        return
+        return scores
     adapter = Path(options.adapter).expanduser()
-    _check_golden(adapter, scores)
+    _check_golden(adapter / PROBES_FILE, scores)
     _check_binding(adapter, options.model)
     bare = _bare(settings)
     if bare is None:  # the base has no head of its own to compare with
-        return
+        return scores
     plain = asyncio.run(_scores_once(bare))
     if max(abs(a - b) for a, b in zip(scores, plain, strict=True)) <= _SAME:
         raise _red(f"adapter {str(adapter)!r} changes no score of {options.model!r}")
+    return scores
 
 
 def check_embedder(embedder: Embedder, settings: Settings) -> None:
@@ -137,16 +150,14 @@ def _check_binding(adapter: Path, model: str) -> None:
         raise _red(f"adapter {str(adapter)!r} changes nothing: its matrices are zero")
 
 
-def write_golden(adapter: Path, reranker: Reranker) -> None:
-    """Keep what a reranker scores now as what its adapter must give whenever it is loaded."""
-    scores = asyncio.run(_scores(reranker))
+def write_golden(path: Path, scores: Sequence[float]) -> None:
+    """Keep a reranker's scores of the probes as what it must give whenever it is loaded."""
     rows = [[*pair, score] for pair, score in zip(PAIRS, scores, strict=True)]
     content = {"format": _FORMAT, "pairs": rows}
-    write_atomic(adapter / PROBES_FILE, json.dumps(content, indent=1).encode())
+    write_atomic(path, json.dumps(content, indent=1).encode())
 
 
-def _check_golden(adapter: Path, scores: Sequence[float]) -> None:
-    path = adapter / PROBES_FILE
+def _check_golden(path: Path, scores: Sequence[float]) -> None:
     if not path.is_file():
         return
     try:
@@ -161,8 +172,8 @@ def _check_golden(adapter: Path, scores: Sequence[float]) -> None:
     for pair, was, now in zip(PAIRS, kept, scores, strict=True):
         if abs(now - was) > allowed:
             raise _red(
-                f"adapter {str(adapter)!r} scores {pair.question!r} with {now:.4f}; "
-                f"{was:.4f} was kept when it was registered"
+                f"{pair.question!r} is scored with {now:.4f}, where {was:.4f} was kept in "
+                f"{str(path)!r}"
             )
 
 

@@ -158,7 +158,7 @@ class Promotions:
         try:
             shadow = self._host.workers.shadow
             await compute(shadow, bundle.warm_up)
-            await compute(shadow, check_models, bundle, current)
+            await compute(shadow, check_models, bundle, current, self._host.home)
             await check_endpoints(bundle, current)
         except BaseException:
             await bundle.aclose(keep=current.models())

@@ -227,7 +227,7 @@ class EmbedderSwitch:
         bundle = Bundle(host, settings, space, like=current)
         try:
             await compute(host.workers.shadow, bundle.warm_up)
-            await compute(host.workers.shadow, check_models, bundle, current)
+            await compute(host.workers.shadow, check_models, bundle, current, host.home)
             await check_endpoints(bundle, current)
         except BaseException:
             await bundle.aclose(keep=current.models())

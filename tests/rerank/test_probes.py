@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,14 @@ from steelyard.core.ranking import RerankPassage
 from steelyard.core.tuning import Binding, TuneKind
 from steelyard.infra.binding import base_model, write_binding
 from steelyard.parts import make_reranker
-from steelyard.probes import PROBES_FILE, RED, check_reranker, write_golden
+from steelyard.probes import (
+    PROBES_FILE,
+    PROBES_FOLDER,
+    RED,
+    check_models,
+    check_reranker,
+    write_golden,
+)
 from steelyard.rerank import RerankOptions
 from steelyard.settings import Settings
 
@@ -91,14 +99,14 @@ def test_what_was_kept_when_it_was_registered_must_still_come_out(tiny_model, tm
     adapter = write_adapter(tmp_path / "adapter")
     settings = settings_for(tiny_model, adapter)
     reranker = make_reranker(settings)
-    write_golden(adapter, reranker)
+    write_golden(adapter / PROBES_FILE, check_reranker(reranker, settings))
     reranker.close()
     checked(tiny_model, adapter)
     kept = json.loads((adapter / PROBES_FILE).read_text())
     spread = max(row[2] for row in kept["pairs"]) - min(row[2] for row in kept["pairs"])
     kept["pairs"][0][2] += 0.2 * spread
     (adapter / PROBES_FILE).write_text(json.dumps(kept))
-    with pytest.raises(SetupError, match="was kept when it was registered"):
+    with pytest.raises(SetupError, match="was kept in"):
         checked(tiny_model, adapter)
     (adapter / PROBES_FILE).write_text("{")
     with pytest.raises(SetupError, match="lacks or garbles"):
@@ -136,3 +144,17 @@ def test_what_does_not_compute_is_refused(tiny_model, scores, reason):
         check_reranker(Faulty(*scores), settings_for(tiny_model, None))
     assert caught.value.code == RED
     assert "registry rollback" in str(caught.value)
+
+
+def test_a_home_remembers_what_it_gave_the_first_time(tiny_model, tmp_path):
+    settings = settings_for(tiny_model, None)
+    reranker = make_reranker(settings)
+    bundle, other = (SimpleNamespace(reranker=one, settings=settings) for one in (reranker, None))
+    check_models(bundle, other, tmp_path)
+    check_models(bundle, other, tmp_path)
+    [kept] = (tmp_path / PROBES_FOLDER).iterdir()
+    write_golden(kept, [2.0 * score + 1 for score in check_reranker(reranker, settings)])
+    with pytest.raises(SetupError, match="was kept in"):
+        check_models(bundle, other, tmp_path)
+    check_models(bundle, bundle, tmp_path)  # it serves already
+    reranker.close()
