@@ -5,6 +5,7 @@ from steelyard.datasets.training.check import check
 from steelyard.datasets.training.diff import Difference, diff
 from steelyard.datasets.training.duplicates import THRESHOLD, Deduplicated, Duplicate, deduplicate
 from steelyard.datasets.training.forms import FORMS
+from steelyard.datasets.training.heldout import held_out_set
 from steelyard.datasets.training.leaks import (
     EvaluationQuestion,
     Leak,
@@ -66,6 +67,7 @@ __all__ = [
     "first_text",
     "flags_of",
     "forms_of",
+    "held_out_set",
     "is_version",
     "keep",
     "keep_reviewed",
