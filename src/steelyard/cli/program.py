@@ -14,7 +14,7 @@ from steelyard.cli import (
     manage,
     registry_promote,
     serving,
-    tune,
+    tune_promote,
 )
 from steelyard.cli.options import Home
 from steelyard.version import __version__
@@ -34,7 +34,7 @@ program.add_typer(manage.documents, name="documents")
 program.add_typer(manage.keys, name="keys")
 program.command()(manage.settings)
 program.add_typer(data.data, name="data")
-program.add_typer(tune.tune, name="tune")
+program.add_typer(tune_promote.tune, name="tune")
 program.add_typer(cache.cache, name="cache")
 program.add_typer(bench.bench, name="bench")
 program.add_typer(eval_replay.evaluation, name="eval")

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from steelyard.cli import registry_show, show
-from steelyard.cli.options import Home, Json, Set, database_of, home_of, pairs_of
+from steelyard.cli.options import Home, Json, Set, home_of, pairs_of
+from steelyard.core.errors import NotFound
 from steelyard.core.registry import Version
 from steelyard.flows.lineage import difference, lineage, recipe_of, weighed
 from steelyard.flows.registry import Draft, Registry
@@ -32,7 +33,13 @@ Why = Annotated[str, typer.Option("--why", help="the reason, for the history")]
 @contextmanager
 def shelf(ctx: typer.Context, home: Path | None, *, make: bool = False) -> Iterator[Registry]:
     """Open a home's registry; `make`: the home too, if there is none."""
-    path = home_of(ctx, home) / DATABASE if make else database_of(ctx, home)
+    path = home_of(ctx, home) / DATABASE
+    if not path.exists() and not make:
+        why = "keeps no version" if path.parent.is_dir() else "does not exist"
+        raise NotFound(
+            f"home {str(path.parent)!r} {why}: steelyard registry register FOLDER --name NAME, or "
+            "name another home by --home"
+        )
     with Store.open(path) as store:
         yield Registry(path.parent, store, option_value=option_value)
 
@@ -57,7 +64,7 @@ def register(
         str, typer.Option("--kind", help="what a foreign adapter is, as reranker")
     ] = "",
     base: Annotated[
-        str, typer.Option("--base", help="the model that a foreign adapter was trained on")
+        str, typer.Option("--base", help="the model that it was trained on, if it tells none")
     ] = "",
     licence: Annotated[str, typer.Option("--licence", help="if the artefact tells none")] = "",
     why: Why = "",

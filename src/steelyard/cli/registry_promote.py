@@ -104,7 +104,10 @@ def promote_version(
             with Records(records_path(where)) as records:
                 scales = Scales(questions, rules, records, flags, concurrency=concurrency)
                 done = _weighed(kept, found, order, scales, dry_run=dry_run)
-    _show(done, dry_run=dry_run, as_json=as_json)
+    if as_json:
+        show.emit_json(promoted_json(done))
+    else:
+        show_promoted(done, dry_run=dry_run)
     raise typer.Exit(0 if done.event is not None or (dry_run and _passed(done)) else 1)
 
 
@@ -148,10 +151,8 @@ def _passed(done: Promoted) -> bool:
     return done.evaluation is not None and done.evaluation.passed
 
 
-def _show(done: Promoted, *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        show.emit_json(promoted_json(done))
-        return
+def show_promoted(done: Promoted, *, dry_run: bool = False) -> None:
+    """Print how a version did, and whether it serves now."""
     if done.evaluation is not None:
         registry_show.show_evaluation(done.evaluation)
     for note in done.notes:

@@ -8,10 +8,14 @@ import typer
 
 from steelyard.cli import tune_show
 from steelyard.cli.options import Home, Json, home_of, pairs_of
+from steelyard.cli.promoting import check_promotable, promote_run
+from steelyard.cli.registry import who
+from steelyard.cli.registry_promote import promoted_json, show_promoted
 from steelyard.cli.show import complain, emit_json
 from steelyard.core.errors import InputError
 from steelyard.core.tuning import RunState, TuneKind
 from steelyard.flows import tune as flow
+from steelyard.flows.promote import Order
 from steelyard.tune import (
     Interrupted,
     Recipe,
@@ -105,15 +109,26 @@ def run(
     allow_lost: AllowLost = None,
     allow_leaks: AllowLeaks = False,
     name: Annotated[str, typer.Option("--run", help="the run's name; made up if not given")] = "",
+    promote: Annotated[
+        bool, typer.Option("--promote", help="then register it, weigh it, and serve it if better")
+    ] = False,
+    data: Annotated[
+        str, typer.Option("--data", "-d", help="questions to weigh it on; else what it held out")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Train by a recipe, or by flags alone. Ctrl-C ends a run after its step, to be resumed.
+
+    With --promote, what was trained is registered, weighed against what is served through the
+    code that serves, and served if the gate is green; exit with 1 if it refuses.
 
     Examples:
 
         steelyard tune run --recipe embedder.yaml
 
         steelyard tune run --kind embedder --train handbook@train --set train.epochs=2
+
+        steelyard tune run --kind reranker --train support.jsonl --promote --data questions.jsonl
     """
     wanted = _recipe(
         recipe, kind=kind, base=base, train=train, eval_=eval_, guard=guard,
@@ -121,10 +136,20 @@ def run(
     )  # fmt: skip
     where = home_of(ctx, home)
 
+    if promote:
+        check_promotable(where, wanted, data=data, allow_leaks=allow_leaks)
+
     def start(told: Callable[[Any], None]) -> Trained:
         return flow.run(where, wanted, name=name, allow_leaks=allow_leaks, told=told)
 
-    _train(start, as_json=as_json)
+    trained = _train(start, as_json=as_json, more=promote)
+    if promote:
+        done = promote_run(where, trained.run, Order(who()), data=data)
+        if as_json:
+            emit_json({**summary_fields(trained), "promotion": promoted_json(done)})
+        else:
+            show_promoted(done)
+        raise typer.Exit(0 if done.event is not None else 1)
 
 
 @tune.command("resume")
@@ -174,7 +199,10 @@ def show(ctx: typer.Context, name: Name, home: Home = None, as_json: Json = Fals
     tune_show.show_run(flow.found_run(home_of(ctx, home), name), as_json=as_json)
 
 
-def _train(start: Callable[[Callable[[Any], None]], Trained], *, as_json: bool) -> None:
+def _train(
+    start: Callable[[Callable[[Any], None]], Trained], *, as_json: bool, more: bool = False
+) -> Trained:
+    """Train with a bar, and print what came of it; `more`: JSON is printed by the caller."""
     progress = tune_show.TuneProgress(quiet=as_json)
     try:
         with progress:
@@ -183,10 +211,11 @@ def _train(start: Callable[[Callable[[Any], None]], Trained], *, as_json: bool) 
         left = "it has been cancelled" if ended.state is RunState.CANCELLED else "interrupted"
         complain(f"{left}, with a checkpoint; go on by `steelyard tune resume {ended.run.id}`")
         raise typer.Exit(130) from None
-    if as_json:
-        emit_json(summary_fields(trained))
-    else:
+    if not as_json:
         tune_show.show_trained(trained)
+    elif not more:
+        emit_json(summary_fields(trained))
+    return trained
 
 
 def _recipe(

@@ -46,7 +46,8 @@ NOT_A_VERSIONS = ("serve.", "cache.", "parse.", "chunk.", "index.")
 class Draft:
     """What is to be registered. `folder` holds the artefact; without one, `options` are all.
 
-    `base` and `kind` are for a folder without `steelyard.json`. `options` are added to those that
+    `kind` is for a folder without `steelyard.json`, and so is `base`, which also says where the
+    base is that an artefact knows by name alone. `options` are added to those that
     the artefact brings along, or that its kind is served by.
     """
 
@@ -98,7 +99,8 @@ class Registry:
         assert told is not None
         if draft.kind and draft.kind != told.kind:
             raise InputError(f"{str(draft.folder)!r} holds a {told.kind}, not a {draft.kind}")
-        given = marked({**usual_options(told), **draft.options}, draft.folder)
+        usual = usual_options(told, base=draft.base)
+        given = marked({**usual, **draft.options}, draft.folder)
         options = self._read_options(given, artefact=True)
         manifest = keep_artefact(self.home, draft.folder, binding=foreign)
         draft = replace(draft, licence=draft.licence or told.licence)

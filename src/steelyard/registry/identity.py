@@ -12,7 +12,11 @@ from steelyard.registry.artefacts import artefact_folder
 
 ID_CHARS = 16  # of the SHA-256: a clash within 4 billion versions
 # The groups of options that name a base and an adapter to it.
-GROUP_OF: Mapping[str, str] = {TuneKind.EMBEDDER: "embed", TuneKind.RERANKER: "rerank"}
+GROUP_OF: Mapping[str, str] = {
+    TuneKind.EMBEDDER: "embed",
+    TuneKind.RERANKER: "rerank",
+    TuneKind.READER: "reader",
+}
 
 
 def version_id(kind: str, options: Mapping[str, Any], artefact: str) -> str:
@@ -21,15 +25,18 @@ def version_id(kind: str, options: Mapping[str, Any], artefact: str) -> str:
     return "v" + hashlib.sha256(content.encode()).hexdigest()[:ID_CHARS]
 
 
-def usual_options(binding: Binding) -> dict[str, Any]:
-    """Return the options that serve a trained artefact: its own, else those of its kind."""
-    if binding.options:
-        return dict(binding.options)
+def usual_options(binding: Binding, *, base: str = "") -> dict[str, Any]:
+    """Return the options that serve a trained artefact: its own, else those of its kind.
+
+    `base` is where the base is, if its name does not say it.
+    """
     group = GROUP_OF.get(binding.kind)
+    if binding.options:
+        return dict(binding.options) | ({f"{group}.model": base} if group and base else {})
     if group is None:
         return {}
     options: dict[str, Any] = {
-        f"{group}.model": binding.base.name,
+        f"{group}.model": base or binding.base.name,
         f"{group}.adapter": ARTEFACT_MARK,
     }
     if binding.max_tokens:
