@@ -1,6 +1,7 @@
 """The query log of a real home → training rows of each kind, with where each is from."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,11 @@ from steelyard.core.chat import Asker, Message
 from steelyard.core.errors import InputError
 from steelyard.core.ranking import Principal, Query
 from steelyard.core.training import Chat, Kind, Preference, Reading, Retrieval
+from steelyard.flows.answer import Wish
 from steelyard.flows.library import NewText
 from steelyard.flows.training_log import LogWish, rows_from_log
 from steelyard.generate import REFUSAL
+from steelyard.infra.mock_llm import MockOptions, serve_mock_llm
 
 SENTENCE = "Recordings of the cameras are kept for 21 days."
 TEXT = f"# Cameras\n\n{SENTENCE} The guard at the gate looks after them.\n"
@@ -200,6 +203,41 @@ def test_an_answer_whose_sources_changed_since_teaches_nothing(app):
     for kind in ("retrieval", "reader", "chat"):
         with pytest.raises(InputError, match="has changed since"):
             make(kind)
+
+
+def test_what_is_trained_on_is_what_a_model_is_sent_when_it_serves(tmp_path):
+    """FIELD 10: good in training, gibberish when served, because the prompts differ."""
+    history = (Message("user", "Are there cameras?"), Message("assistant", "Yes, at the gate."))
+    before = (Message("user", "Old talk. " * 300), *history)  # more than fits
+
+    async def main():
+        async with serve_mock_llm(MockOptions(reply=f"{SENTENCE} [1]")) as mock:
+            flags = {
+                "embed.model": "hashing",
+                "llm.url": mock.url,
+                "llm.instructions": "Be kind.",
+                "llm.context_tokens": 60,
+            }
+            app = open_app(tmp_path / "home", flags=flags)
+            async with app.working():
+                for name in ("cameras", "more", "again"):
+                    text = f"{TEXT}\n\n{name} {SENTENCE} It is so at the {name} of the house."
+                    put = await app.library.put_text(NewText(id=name, text=text))
+                    await app.library.settled(put.tickets)
+                await app.champion.answering.answer(QUESTION, Wish(history=before))
+                await app.champion.aclose()
+                (logged,) = app.store.recent_answers()
+                app.store.add_feedback(logged.id, "up", principal=STAFF)
+                desk = desk_of(app, app.champion, collection="default", groups="public")
+                made = await rows_from_log(desk, LogWish(Kind.CHAT))
+            app.close()
+            return made.rows[0].example.turns, mock.requests[-1]["messages"]
+
+    turns, sent = asyncio.run(main())
+    assert [{"role": one.role, "content": one.content} for one in turns[:-1]] == sent
+    assert "Be kind." in turns[0].content
+    assert "Old talk" not in json.dumps(sent)
+    assert turns[-1].content == f"{SENTENCE} [1]"
 
 
 def test_the_log_gives_no_labels(app):

@@ -74,7 +74,7 @@ def desk_of(home: _Home, bundle: Bundle, *, collection: str, groups: str) -> Des
         reranker=bundle.reranker,
         principal=Principal("training", frozenset(names_of(groups))),
         collection=collection,
-        instructions=bundle.settings.llm.instructions,
+        llm=bundle.settings.llm,
     )
 
 

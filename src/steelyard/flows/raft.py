@@ -98,10 +98,11 @@ async def _row(desk: Desk, row: TrainingRow, wish: RaftWish, *, bare: bool) -> T
         raise _LeftOut("have no distractor")
     names = [passage.text for passage in given]
     order = shuffled(given, names, seed=wish.seed, of=reading.question)
-    passages = [replace(passage, n=n) for n, passage in enumerate(order, start=1)]
+    numbered = [replace(passage, n=n) for n, passage in enumerate(order, start=1)]
+    passages = desk.fitted(numbered)
     said = REFUSAL
     if reading.answers and not bare:
-        n = next(one.n for one in passages if one.text == gold.text)
+        n = next((one.n for one in passages if one.text == gold.text), 0)
         said = join_quotes([(quoted(reading), n)])
         cited = cite(said, passages)
         if not cited.answerable or n not in {one.n for one in cited.citations}:

@@ -8,11 +8,18 @@ from steelyard.core.chat import Message, Passage
 from steelyard.core.deadline import Deadline
 from steelyard.core.documents import DEFAULT_COLLECTION, Chunk, StoredChunk
 from steelyard.core.errors import UpstreamError
+from steelyard.core.passages import fit_passages
 from steelyard.core.protocols import Embedder, Index, Reranker
 from steelyard.core.ranking import PUBLIC, FoundChunk, Principal, Query
 from steelyard.core.training import TrainingRow, Turn
 from steelyard.datasets.training import Flag, IndexedRow, flags_of, sha256_of
-from steelyard.generate.prompt import build_closed_book, build_messages
+from steelyard.generate import LlmOptions
+from steelyard.generate.prompt import (
+    SOURCE_TOKENS,
+    build_closed_book,
+    build_messages,
+    fit_history,
+)
 from steelyard.retrieve import ContextBuilder, Retriever
 from steelyard.store import Store
 
@@ -22,8 +29,8 @@ PATIENCE_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Parts of one bundle (`name`) over one home. `principal` is as whom documents are searched:
-    what it may not read comes into no row. `instructions` are those of the language model's
-    options."""
+    what it may not read comes into no row. `llm` says what fits into a prompt, and what is added
+    to its rules."""
 
     name: str
     store: Store
@@ -35,7 +42,7 @@ class Desk:
     reranker: Reranker | None = None
     principal: Principal = PUBLIC
     collection: str = DEFAULT_COLLECTION
-    instructions: str = ""
+    llm: LlmOptions = field(default_factory=LlmOptions)
 
     def query(self, text: str, *, k: int) -> Query:
         return Query(text, self.principal, k=k, collection=self.collection)
@@ -57,20 +64,32 @@ class Desk:
     async def sources(self, query: Query) -> tuple[Passage, ...]:
         """Return the numbered passages that a language model would be given now."""
         result = await self.retriever.search(query, deadline=Deadline(PATIENCE_S))
-        return (await self.context.build(query, result.found, stable_order=True)).passages
+        context = await self.context.build(query, result.found, stable_order=True)
+        return self.fitted(context.passages)
+
+    def fitted(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+        """Return those passages that fit a language model's prompt, as serving cuts them."""
+        return fit_passages(
+            passages,
+            max_tokens=self.llm.context_tokens,
+            tokenizer=self.embedder.tokenizer,
+            extra_tokens=SOURCE_TOKENS,
+        )
 
     def asked(
         self, question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()
     ) -> tuple[Turn, ...]:
         """Return the conversation that serving would send to a language model."""
+        turns = fit_history(history, max_tokens=self.llm.history_tokens)
         messages = build_messages(
-            question, passages, history=history, instructions=self.instructions
+            question, passages, history=turns, instructions=self.llm.instructions
         )
         return tuple(Turn(one.role, one.content, _weight(one)) for one in messages)
 
     def asked_closed_book(self, question: str, *, history: Sequence[Message]) -> tuple[Turn, ...]:
         """Return the conversation that is sent where nothing is searched."""
-        messages = build_closed_book(question, history=history, instructions=self.instructions)
+        turns = fit_history(history, max_tokens=self.llm.history_tokens)
+        messages = build_closed_book(question, history=turns, instructions=self.llm.instructions)
         return tuple(Turn(one.role, one.content, _weight(one)) for one in messages)
 
 

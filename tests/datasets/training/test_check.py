@@ -128,3 +128,20 @@ def test_what_is_read_and_cannot_be_written_is_a_fault(tmp_path):
     path.write_text(f'{{"messages": {turns}, "tools": [{{"a": 1e999}}]}}\n')
     (fault,) = read_files([path]).faults
     assert fault.startswith("rows.jsonl:1: field 'tools' holds a number beyond all bounds")
+
+
+def test_rows_with_uneven_keys_are_read_and_only_those_that_lack_something_are_faults(tmp_path):
+    """FIELD 2: rows with uneven keys crashed the alignment of columns."""
+    rows = [
+        {"text": "a", "label": "x", "user": "u1"},
+        {"label": "x", "text": "b", "extra": {"deep": [1]}, "at": 5},
+        {"text": "c"},
+        {"label": "y", "text": None},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read_files([path])
+    assert [row.provenance.user for row in found.rows] == ["u1", ""]
+    assert [fault.split(": ", 1)[0] for fault in found.faults] == ["rows.jsonl:3", "rows.jsonl:4"]
+    assert ["'label'" in found.faults[0], "'text'" in found.faults[1]] == [True, True]
+    assert any("'extra'" in note and "left out" in note for note in found.notes)

@@ -176,3 +176,18 @@ def test_a_form_that_cannot_hold_a_row_refuses_it_and_names_those_that_can(tmp_p
     with pytest.raises(InputError, match=r"a\.jsonl:3 \(chat\) does not fit .*openai-chat"):
         write_training(tmp_path / "out.jsonl", [row], form="alpaca")
     assert set(forms_of(Kind.READER)) == {"steelyard", "squad"}
+
+
+def test_a_file_declared_as_another_form_is_refused_by_line_and_field_before_any_use(tmp_path):
+    """FIELD 1: a chat set declared one way and parsed as alpaca ended in a KeyError in mid-run."""
+    chat = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "!"}]}
+    path = written(tmp_path, [chat, chat])
+    assert read_files([path]).files[0].form == "openai-chat"
+    found = read_files([path], form="alpaca")
+    assert (found.rows, found.num_faults) == ((), 2)
+    assert found.faults[0] == (
+        f"{path.name}:1: field 'instruction' is missing: "
+        "a row of alpaca has 'instruction', 'output'"
+    )
+    with pytest.raises(InputError, match="2 faults; repair and try again"):
+        found.refuse_faults()

@@ -17,6 +17,7 @@ def hit(text="The gate opens at seven.", document="d9", score=0.1):
     return Candidate(text, document, score)
 
 
+# FIELD 21: an embedder that learns from false negatives gets worse.
 @pytest.mark.parametrize(
     ("candidate", "why"),
     [

@@ -19,6 +19,11 @@ FOUND = [
     ("payment card", "card 4111 1111 1111 1111.", "4111 1111 1111 1111"),
     ("telephone number", "call +49 30 901820 now", "+49 30 901820"),
     ("telephone number", "call (212) 555-0142", "(212) 555-0142"),
+    ("social security number", "SSN 536-22-8726, born", "536-22-8726"),
+    ("password", "postgres://app:hunter22@db/prod", "hunter22"),
+    ("secret key", "Authorization: Bearer " + "ab12" * 8, "ab12" * 8),
+    ("secret key", "https://hooks.slack.com/services/T0/B0/" + "x1" * 12, "x1" * 12),
+    ("secret key", "SG." + "a1" * 11 + "." + "b2" * 20, "b2" * 20),
 ]
 NOTHING = [
     "GB83 WEST 1234 5698 7654 32",  # wrong check digits
@@ -29,6 +34,8 @@ NOTHING = [
     "a@b and sk-short",
     "10.0.0.12/24 192.168.100.200",
     "3000000000 * 12 = 36000000000",
+    "see https://example.org:8080/a, or 000-12-3456",
+    "the Bearer of this letter_of_recommendation_is_known",
 ]
 
 

@@ -13,13 +13,16 @@ _KEY = re.compile(
     r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
     r"|glpat-[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{30,}|AIza[A-Za-z0-9_-]{35}"
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|npm_[A-Za-z0-9]{36}"
+    r"|hooks\.slack\.com/services/[A-Za-z0-9/]{20,}|ya29\.[A-Za-z0-9_-]{20,}"
+    r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|AccountKey=[A-Za-z0-9+/=]{40,}"
     r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})"  # JSON web token
     r"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
 )
 # What every key has in it: looking for these is ten times as quick as looking for keys.
 _KEY_SIGNS = (
     *("sk-", "sk_", "rk_", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-    *("glpat-", "hf_", "AIza", "xox", "npm_", "eyJ", "-----BEGIN"),
+    *("glpat-", "hf_", "AIza", "xox", "npm_", "eyJ", "-----BEGIN", "hooks.slack", "ya29."),
+    *("SG.", "AccountKey="),
 )
 _ASSIGNED_SIGNS = ("passw", "secret", "api", "access")
 _ASSIGNED = re.compile(
@@ -27,6 +30,8 @@ _ASSIGNED = re.compile(
     r"(?=[^\s'\"]*\d)[^\s'\"]{8,}",
     re.IGNORECASE,
 )
+_IN_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,64}:[^\s/@]{3,}@")
+_BEARER = re.compile(r"\bBearer\s+(?=[^\s\"']*\d)[A-Za-z0-9._~+/-]{20,}")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}\b")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _DIGITS = re.compile(r"(?<![\w.,])\+?\(?\d[\d ()./-]{6,28}\d(?![\w]|[.,]\d)")
@@ -36,6 +41,7 @@ _PHONE = re.compile(
     r"|\(\d{3}\) ?\d{3}[-. ]\d{4}|\d{3}[-.]\d{3}[-.]\d{4}"  # North America
     r"|0\d{2,4}[ /-]\d[\d -]{4,10}"  # national, with an area code
 )
+_SOCIAL = re.compile(r"(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}")  # of the United States
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
 
 
@@ -61,6 +67,12 @@ def find_private(text: str) -> Iterator[Private]:
     if ("=" in text or ":" in text) and _has_one(text.lower(), _ASSIGNED_SIGNS):
         for found in _ASSIGNED.finditer(text):
             yield Private("password", masked(found.group(), shown=0))
+    if "://" in text and "@" in text:
+        for found in _IN_ADDRESS.finditer(text):
+            yield Private("password", masked(found.group(), shown=0))
+    if "Bearer" in text:
+        for found in _BEARER.finditer(text):
+            yield Private("secret key", masked(found.group(), shown=0))
     if "@" in text:
         for found in _EMAIL.finditer(text):
             yield Private("e-mail address", masked(found.group()))
@@ -73,7 +85,9 @@ def find_private(text: str) -> Iterator[Private]:
         if any(one.start() <= found.start() < one.end() for one in accounts):
             continue
         number = found.group()
-        if is_card(number):
+        if _SOCIAL.fullmatch(number):
+            yield Private("social security number", masked(number, shown=0))
+        elif is_card(number):
             yield Private("payment card", masked(number))
         elif is_phone(number):
             yield Private("telephone number", masked(number))
