@@ -256,6 +256,26 @@ def test_two_switches_at_once_are_refused(app: App):
     run(app, scenario, num_texts=2)
 
 
+def test_embedding_everything_at_once_waits_for_no_switch_and_cleans_up(app: App):
+    async def scenario():
+        promote(app, embed__model="hashing-32")
+        await until(lambda: app.embedder.dim == 32)
+
+    run(app, scenario, num_texts=3)
+    app.close()
+    at_once = open_app(app.home, flags={"embed.model": "hashing-16"})
+    try:
+        with pytest.raises(SetupError, match="embedder confirm"):
+            at_once.reembed()
+        assert at_once.store.end_switch() is not None
+        assert at_once.reembed() == 3
+        assert at_once.embedder.dim == 16
+        assert_whole(at_once, {f"d{n}": text_of(n) for n in range(3)})
+        assert [path.name for path in app.home.glob("index*")] == ["index"]
+    finally:
+        at_once.close()
+
+
 async def chaos(app: App, *, num_switches: int, seed: int) -> dict[str, str]:
     """Write, delete and ask at random while the embedder is switched; return what must be there."""
     chance = random.Random(seed)

@@ -22,7 +22,6 @@ from steelyard.core.ranking import Query
 from steelyard.core.registry import Champions
 from steelyard.flows.answer import Answering, Wish
 from steelyard.flows.cached import CachedAnswers
-from steelyard.flows.embedding import embed_again
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
@@ -46,6 +45,7 @@ from steelyard.serving import Serving
 from steelyard.settings import Loaded, Settings, load_settings, option_value
 from steelyard.space import Space, Spaces
 from steelyard.store import DATABASE, Pseudonyms, Store
+from steelyard.switching import embed_at_once
 from steelyard.version import __version__
 
 T = TypeVar("T")
@@ -353,7 +353,7 @@ class App:
 
     def reembed(self) -> int:
         """Embed every chunk with the configured model; return how many."""
-        return embed_again(self.store, make_embedder(self.settings))
+        return embed_at_once(self.home, self.store, make_embedder(self.settings))
 
     def _ingest(self, follower: TruthFollower) -> Ingest:
         return Ingest(

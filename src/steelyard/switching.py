@@ -15,6 +15,8 @@ from typing import Protocol
 
 from steelyard.bundle import Bundle, Home
 from steelyard.core.errors import InputError, Overloaded, SetupError, SteelyardError
+from steelyard.core.protocols import Embedder
+from steelyard.flows.embedding import embed_again
 from steelyard.flows.switching import RED, SETTLE_S, InStep, Progress, check_index
 from steelyard.infra.concurrent import compute
 from steelyard.infra.files import FileLock
@@ -22,7 +24,7 @@ from steelyard.probes import check_embedder, check_endpoints, check_models
 from steelyard.serving import Serving
 from steelyard.settings import Settings
 from steelyard.space import Space, Spaces, embed_options
-from steelyard.store import HeldEmbedder
+from steelyard.store import HeldEmbedder, Store
 
 log = logging.getLogger(__name__)
 
@@ -283,3 +285,22 @@ class EmbedderSwitch:
             host.serving.forget_previous()
         await host.serving.drained(space)
         await asyncio.to_thread(space.close)
+
+
+def embed_at_once(home: Path, store: Store, embedder: Embedder) -> int:
+    """Embed every chunk with `embedder`, with nobody asking meanwhile; return how many.
+
+    Raises:
+        SetupError: a second embedder stands beside the home's.
+    """
+    if store.switch() is not None:
+        raise SetupError(
+            "the home has a second embedder beside its own; run `steelyard embedder cancel` or "
+            "`steelyard embedder confirm` first"
+        )
+    before = store.home_embedder()
+    num = embed_again(store, embedder)
+    after = store.home_embedder()
+    if before is not None and after is not None and before.place != after.place:
+        shutil.rmtree(home / before.place, ignore_errors=True)
+    return num

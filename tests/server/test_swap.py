@@ -58,6 +58,7 @@ def test_operations_tell_what_serves_what_served_before_and_how_long_the_flip_to
     before = app_of(client).bundle
     assert serving(client) == {
         "champion": before, "previous": None, "draining": 0, "last_swap": None, "refused": None,
+        "embedding": None,
     }  # fmt: skip
     promote(client, retrieve__legs="lexical")
     until(lambda: app_of(client).bundle != before)

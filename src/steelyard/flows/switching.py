@@ -104,17 +104,18 @@ def check_index(store: Store, embedder: Embedder, index: Shadows) -> int:
     chosen = np.random.default_rng(len(live)).permutation(len(live))[:SAMPLE]
     rows = store.vectors_by(embedder.fingerprint).rows(np.sort(live[chosen]).tolist())
     view, vectors = index.view(), rows.vectors.astype(np.float32)
-    gone = set(store.live_chunk_ids()[1].tolist())
+    still_live = set(store.live_chunk_ids()[1].tolist())
     for chunk_id, vector in zip(rows.chunk_ids.tolist(), vectors, strict=True):
         hits = view.dense(vector, k=1, allowed=Allowed()).hits
         found = hits and (hits[0].chunk_id == chunk_id or hits[0].score >= 1 - _FOUND)
-        if not found and chunk_id in gone:
+        if not found and chunk_id in still_live:
             raise SetupError(
                 f"chunk {chunk_id} does not find itself in the index of {embedder.fingerprint!r}; "
                 "run `steelyard embedder cancel`, then `steelyard embedder switch` again",
                 code=RED,
             )
-    _check_again(embedder, rows.texts[:AGAIN], vectors[:AGAIN])
+    if len(vectors):
+        _check_again(embedder, rows.texts[:AGAIN], vectors[:AGAIN])
     return len(rows.chunk_ids)
 
 

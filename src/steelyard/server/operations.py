@@ -100,12 +100,14 @@ async def recent(request: Request) -> Response:
 def _serving(app: App) -> dict[str, Any]:
     """Return what answers, what would after a rollback, and how the last change went."""
     previous, last, refusal = app.serving.previous, app.promotions.last, app.promotions.refusal
+    progress = app.promotions.switch.progress  # of an embedder that is to follow
     return {
         "champion": app.champion.name,
         "previous": None if previous is None else previous.name,
         "draining": app.serving.num_draining,
         "last_swap": None if last is None else asdict(last),
         "refused": None if refusal is None else asdict(refusal),
+        "embedding": None if progress is None else asdict(progress),
     }
 
 
