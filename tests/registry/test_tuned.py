@@ -70,7 +70,7 @@ def test_what_is_weighed_on_was_not_learnt_from(home, data, place, num):
 
 def test_rows_go_to_a_served_reranker_by_two_commands_or_one(home, data, tmp_path):
     base = write_base(tmp_path / "base")
-    train = ("--train", f"{data.id}@train", "--base", base, *FLAGS, *SHORT)
+    train = ("--train", f"{data.id}@train", "--base", base, *FLAGS, *SHORT, "--no-track")
     done = run(home, "tune", "run", *train, "--promote", "--json")
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     told = json.loads(done.stdout)  # trained for three steps: the gate has no reason to like it

@@ -14,6 +14,7 @@ from steelyard.cli import (
     manage,
     registry_promote,
     serving,
+    tune_managed,
     tune_promote,
 )
 from steelyard.cli.options import Home
@@ -34,6 +35,7 @@ program.add_typer(manage.documents, name="documents")
 program.add_typer(manage.keys, name="keys")
 program.command()(manage.settings)
 program.add_typer(data.data, name="data")
+tune_managed.add_verbs(tune_promote.tune)
 program.add_typer(tune_promote.tune, name="tune")
 program.add_typer(cache.cache, name="cache")
 program.add_typer(bench.bench, name="bench")

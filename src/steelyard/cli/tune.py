@@ -12,6 +12,7 @@ from steelyard.cli.promoting import check_promotable, promote_run
 from steelyard.cli.registry import who
 from steelyard.cli.registry_promote import promoted_json, show_promoted
 from steelyard.cli.show import complain, emit_json
+from steelyard.cli.tune_managed import track_quietly
 from steelyard.core.errors import InputError
 from steelyard.core.tuning import RunState, TuneKind
 from steelyard.flows import tune as flow
@@ -54,6 +55,9 @@ AllowLost = Annotated[
 ]
 AllowLeaks = Annotated[
     bool, typer.Option("--allow-leaks", help="train although evaluation questions are in the rows")
+]
+Track = Annotated[
+    bool, typer.Option("--track/--no-track", help="write the run into MLflow's store at its end")
 ]
 Name = Annotated[str, typer.Argument(help="a run's name, or the beginning of its id")]
 
@@ -108,6 +112,7 @@ def run(
     values: Values = None,
     allow_lost: AllowLost = None,
     allow_leaks: AllowLeaks = False,
+    track: Track = True,
     name: Annotated[str, typer.Option("--run", help="the run's name; made up if not given")] = "",
     promote: Annotated[
         bool, typer.Option("--promote", help="then register it, weigh it, and serve it if better")
@@ -142,7 +147,7 @@ def run(
     def start(told: Callable[[Any], None]) -> Trained:
         return flow.run(where, wanted, name=name, allow_leaks=allow_leaks, told=told)
 
-    trained = _train(start, as_json=as_json, more=promote)
+    trained = _train(start, where if track else None, as_json=as_json, more=promote)
     if promote:
         done = promote_run(where, trained.run, Order(who()), data=data)
         if as_json:
@@ -153,7 +158,13 @@ def run(
 
 
 @tune.command("resume")
-def resume(ctx: typer.Context, name: Name, home: Home = None, as_json: Json = False) -> None:
+def resume(
+    ctx: typer.Context,
+    name: Name,
+    home: Home = None,
+    track: Track = True,
+    as_json: Json = False,
+) -> None:
     """Go on with a run that was interrupted, killed, cancelled or that failed.
 
     It ends with the weights of a run that was never interrupted; bitwise so with threads: 1.
@@ -163,7 +174,8 @@ def resume(ctx: typer.Context, name: Name, home: Home = None, as_json: Json = Fa
         steelyard tune resume run-3fb19c20aa41
     """
     where = home_of(ctx, home)
-    _train(lambda told: flow.resume(where, name, told=told), as_json=as_json)
+    told_in = where if track else None
+    _train(lambda told: flow.resume(where, name, told=told), told_in, as_json=as_json)
 
 
 @tune.command("cancel")
@@ -200,9 +212,16 @@ def show(ctx: typer.Context, name: Name, home: Home = None, as_json: Json = Fals
 
 
 def _train(
-    start: Callable[[Callable[[Any], None]], Trained], *, as_json: bool, more: bool = False
+    start: Callable[[Callable[[Any], None]], Trained],
+    tracked_in: Path | None,
+    *,
+    as_json: bool,
+    more: bool = False,
 ) -> Trained:
-    """Train with a bar, and print what came of it; `more`: JSON is printed by the caller."""
+    """Train with a bar, print what came of it, and write it into the store of `tracked_in`.
+
+    `more`: JSON is printed by the caller.
+    """
     progress = tune_show.TuneProgress(quiet=as_json)
     try:
         with progress:
@@ -215,6 +234,8 @@ def _train(
         tune_show.show_trained(trained)
     elif not more:
         emit_json(summary_fields(trained))
+    if tracked_in is not None:
+        track_quietly(tracked_in, trained.run)
     return trained
 
 

@@ -1,7 +1,9 @@
 """`steelyard tune`, the verbs beyond this machine's own runs: MLflow, and jobs at a host."""
 
 import asyncio
+import logging
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,10 @@ from steelyard.cli.show import emit_json, note, out, show_rows
 from steelyard.core.errors import UpstreamError
 from steelyard.flows import hosted, tracking
 from steelyard.hosted import KEY_NAME, HostedClient, Submitted, find_submitted, submitted
+from steelyard.jobs import run_folder
 from steelyard.track import STORE
+
+log = logging.getLogger(__name__)
 
 JobName = Annotated[
     str, typer.Argument(help="a job's id, or the beginning of it; the newest if left out")
@@ -46,6 +51,17 @@ def track(
         return
     out.print(f"{len(chosen)} runs are in {place}")
     note(f"look at them by: mlflow ui --backend-store-uri {place}")
+
+
+def track_quietly(home: Path, run: str) -> None:
+    """Write an ended run into the store; what fails is a note, for the run is done all the same."""
+    try:
+        tracking.note_environment(run_folder(home, run))
+        tracking.track(home, [run])
+    except Exception as error:  # MLflow's and its libraries' own, of which there are many
+        log.warning("tracking_failed run=%s", run, exc_info=error)
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        note(f"the run is done, but not in MLflow's store ({first[0]}); try `steelyard tune track`")
 
 
 def submit(

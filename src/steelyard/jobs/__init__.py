@@ -46,7 +46,7 @@ from steelyard.jobs.standing import (
     run_folder,
     run_ids,
 )
-from steelyard.jobs.telling import Checkpoint, checkpoints_of, job_events, run_path, trained_tokens
+from steelyard.jobs.telling import Checkpoint, checkpoints_of, job_events, run_path
 from steelyard.jobs.uploads import (
     FINE_TUNE,
     MAX_BYTES,
@@ -121,6 +121,5 @@ __all__ = [
     "run_ids",
     "run_path",
     "save_job",
-    "trained_tokens",
     "wish",
 ]

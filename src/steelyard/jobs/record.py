@@ -75,14 +75,13 @@ class Job:
 class Progress:
     """How far a job is. The child is `pid`, told from a later process of the same number by
     `pid_started` (in ticks since boot). `starts` counts them since the last step forwards from
-    `step`, where the newest began at `began_at`; `stopping_at`: it was asked to stop then."""
+    `step`; `stopping_at`: it was asked to stop then."""
 
     status: JobStatus = JobStatus.QUEUED
     pid: int = 0
     pid_started: int = 0
     starts: int = 0
     step: int = 0
-    began_at: float = 0.0
     stopping_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None

@@ -137,7 +137,6 @@ class Runner:
             pid_started=child.started,
             starts=progress.starts + 1,
             step=step,
-            began_at=time.time(),
             stopping_at=0.0,
             started_at=progress.started_at or time.time(),
         )

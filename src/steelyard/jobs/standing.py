@@ -52,6 +52,11 @@ class Curves:
     evals: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     evaluated_at: Mapping[int, float] = field(default_factory=dict)
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens were learnt from so far, those of every epoch."""
+        return max((int(row.get("tokens") or 0) for row in self.steps.values()), default=0)
+
 
 def run_ids(home: Path) -> list[str]:
     """Return the ids of the runs that have begun to tell their state."""

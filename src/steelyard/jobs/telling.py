@@ -68,12 +68,6 @@ def checkpoints_of(home: Path, job: Job) -> list[Checkpoint]:
     return found
 
 
-def trained_tokens(folder: Path) -> int:
-    """Return how many tokens a run has learnt from so far, those of every epoch."""
-    rows = read_curves(folder).steps.values()
-    return max((int(row.get("tokens") or 0) for row in rows), default=0)
-
-
 def _measured(curves: Curves, step: int) -> dict[str, float]:
     row = curves.steps.get(step, {})
     loss = {"train_loss": float(row["loss"])} if "loss" in row else {}

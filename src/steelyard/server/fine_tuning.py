@@ -21,9 +21,9 @@ from steelyard.jobs import (
     jobs,
     page_of,
     progress_of,
+    read_curves,
     read_standing,
     run_path,
-    trained_tokens,
 )
 from steelyard.server.live import Live
 from steelyard.server.requests import query_int, read_json
@@ -179,7 +179,7 @@ async def _job(here: Live, request: Request) -> Job:
 def _told(here: Live, job: Job) -> dict[str, Any]:
     folder = run_path(here.app.home, job)
     progress = progress_of(here.app.home, job)
-    return job_json(job, progress, read_standing(folder), trained_tokens(folder))
+    return job_json(job, progress, read_standing(folder), read_curves(folder))
 
 
 def _paged(request: Request) -> dict[str, Any]:

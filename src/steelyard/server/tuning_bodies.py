@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from steelyard.core.errors import InputError
+from steelyard.core.tuning import RunState
 from steelyard.flows.fine_tuning import status_details
 from steelyard.flows.training_runs import RunDetails
 from steelyard.jobs import (
@@ -14,6 +15,7 @@ from steelyard.jobs import (
     METHODS,
     SUPERVISED,
     Checkpoint,
+    Curves,
     Event,
     Hyperparameters,
     Job,
@@ -28,6 +30,7 @@ from steelyard.jobs import (
 Auto = Literal["auto"]
 FileId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ORGANIZATION = "steelyard"
+PACE_STEPS = 50  # the newest, whose pace tells when a run ends
 
 
 class Strict(BaseModel):
@@ -137,7 +140,7 @@ def list_json(page: JobPage[Any], rows: Sequence[Mapping[str, Any]]) -> dict[str
 
 
 def job_json(
-    job: Job, progress: Progress, standing: Standing | None, tokens: int
+    job: Job, progress: Progress, standing: Standing | None, curves: Curves
 ) -> dict[str, Any]:
     """Return a job in OpenAI's shape; what is ours stands under `steelyard`."""
     given = {name: job.hyperparameters.get(name, "auto") for name in _hyperparameters(job.method)}
@@ -160,8 +163,8 @@ def job_json(
         "metadata": dict(job.metadata),
         "organization_id": ORGANIZATION,
         "result_files": [progress.result_file] if progress.result_file else [],
-        "trained_tokens": tokens if progress.status is JobStatus.SUCCEEDED else None,
-        "estimated_finish": _estimated_finish(progress, standing),
+        "trained_tokens": curves.tokens if progress.status is JobStatus.SUCCEEDED else None,
+        "estimated_finish": _estimated_finish(standing, curves),
         "error": error if failed else None,
         "integrations": [],
         "steelyard": {
@@ -224,12 +227,13 @@ def _hyperparameters(method: str) -> tuple[str, ...]:
     return (*usual, "beta") if method == DPO else usual
 
 
-def _estimated_finish(progress: Progress, standing: Standing | None) -> int | None:
-    """Return when a run that goes on as it went should be done; None: nobody can tell."""
-    if progress.status is not JobStatus.RUNNING or standing is None or progress.started_at is None:
+def _estimated_finish(standing: Standing | None, curves: Curves) -> int | None:
+    """Return when a run that goes on as its last steps went is done; None: nobody can tell."""
+    if standing is None or standing.state is not RunState.RUNNING:
         return None
-    done = standing.step - progress.step
-    if done <= 0 or standing.updated_at is None:
+    last = list(curves.steps.items())[-PACE_STEPS:]
+    times = [float(row.get("at") or 0.0) for _, row in last]
+    if len(last) < 2 or not all(times):
         return None
-    a_step_s = max(0.0, standing.updated_at - progress.began_at) / done
-    return int(standing.updated_at + a_step_s * (standing.num_steps - standing.step))
+    a_step_s = (times[-1] - times[0]) / (last[-1][0] - last[0][0])
+    return int(times[-1] + a_step_s * max(0, standing.num_steps - last[-1][0]))

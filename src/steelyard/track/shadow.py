@@ -6,7 +6,6 @@ the database and writing it again loses nothing.
 """
 
 import importlib.util
-import logging
 import math
 import os
 import re
@@ -144,8 +143,7 @@ def open_shadow(home: Path, *, anew: bool = False) -> Iterator[Shadow]:
         raise SetupError(f"tracking needs MLflow; run: {INSTALL}")
     for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(name, "true")  # nothing of ours calls home
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     database = (home / STORE).resolve()
     database.parent.mkdir(parents=True, exist_ok=True)
     # Under a name of its own: MLflow keeps what it has once opened open for the whole process.
