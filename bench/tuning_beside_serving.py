@@ -99,7 +99,8 @@ def rounds(server: Server, job: dict[str, Any], *, num: int, size: int, clients:
         for line in (HANDBOOK / "questions.jsonl").read_text("utf-8").splitlines()
     ]
     draw = random.Random(clients)
-    block(server, texts, clients=clients)  # what is remembered of a question must not tell sides
+    warm = [{"query": text} for text in texts]  # what is remembered must not tell the sides apart
+    server.load("/v1/query", warm, clients=clients, seconds=120)
     took: dict[str, list[float]] = {"alone": [], "beside": []}
     ratios: list[float] = []
     steps = 0
