@@ -41,12 +41,13 @@ _HEADS: Mapping[str, tuple[str, ...]] = {
     "bert": ("pooler", "classifier"),
     "distilbert": ("pre_classifier", "classifier"),
 }
-SPANS, SCORES, NONE = "spans", "scores", "none"
+SPANS, SCORES, TOKENS, NONE = "spans", "scores", "tokens", "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands on the encoder: nothing, spans (start and end of each token), or scores."""
+    """What stands on the encoder: nothing, spans (start and end of each token), scores of a text,
+    or scores of each token."""
 
     kind: str = NONE
     outputs: int = 0
@@ -87,6 +88,8 @@ class Encoder:
     def head_modules(self) -> tuple[str, ...]:
         if self.head.kind == SPANS:
             return ("qa_outputs",)
+        if self.head.kind == TOKENS:
+            return ("classifier",)
         if self.head.kind == SCORES:
             return _HEADS.get(self.card.architecture.model_type, ("classifier",))
         return ()
@@ -121,9 +124,10 @@ class Encoder:
             NONE: "AutoModel",
             SPANS: "AutoModelForQuestionAnswering",
             SCORES: "AutoModelForSequenceClassification",
+            TOKENS: "AutoModelForTokenClassification",
         }
         given: dict[str, Any] = {"num_hidden_layers": self.layers}
-        if self.head.kind == SCORES:
+        if self.head.kind in (SCORES, TOKENS):
             given["num_labels"] = self.head.outputs
         if self.head.kind == NONE and self.card.architecture.model_type != "distilbert":
             given["add_pooling_layer"] = False

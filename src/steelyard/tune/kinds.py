@@ -23,6 +23,10 @@ def task_for(recipe: Recipe) -> Task:
             from steelyard.tune.embedder import EmbedderTask
 
             return EmbedderTask(recipe)
+        case TuneKind.RERANKER if recipe.reranker.scoring == "late":
+            from steelyard.tune.late import LateTask
+
+            return LateTask(recipe)
         case TuneKind.RERANKER:
             from steelyard.tune.reranker import RerankerTask
 

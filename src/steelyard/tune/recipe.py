@@ -88,10 +88,18 @@ class EmbedderRecipe:
 @dataclass(frozen=True, slots=True)
 class RerankerRecipe:
     """`teacher` is the folder of a larger cross-encoder, or "": none; its scores earn the share
-    `distil` of the loss."""
+    `distil` of the loss.
+
+    `scoring`: `pairs` reads question and passage together (a cross-encoder), `late` reads them
+    apart and compares their tokens, `scale` times; it wants few examples, and has neither teacher
+    nor pointwise loss. `first_stage` is how much the search's own score shall count in serving.
+    """
 
     __pydantic_config__ = _STRICT
 
+    scoring: Literal["pairs", "late"] = "pairs"
+    scale: Positive = 20.0
+    first_stage: Annotated[float, Field(ge=0)] = 0.0
     loss: Literal["listwise", "bce"] = "listwise"
     negatives: Count = 7
     teacher: str = ""

@@ -127,7 +127,8 @@ class RerankerTask:
 
     def save(self, model: "torch.nn.Module", folder: Path) -> Mapping[str, Any]:
         self._encoder.save(model, folder)
-        return {}
+        first_stage = self._recipe.reranker.first_stage
+        return {"first_stage": first_stage} if first_stage else {}
 
     def _scores(self, model: "torch.nn.Module", pairs: Sequence[Pair]) -> Any:
         device = next(model.parameters()).device
