@@ -19,7 +19,13 @@ from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.follow import Vanished
 from steelyard.generate import ExtractiveGenerator, cite
 from steelyard.infra.concurrent import Workers
-from steelyard.parts import bundle_name, kept_token_ids, make_generator, make_reranker
+from steelyard.parts import (
+    bundle_name,
+    first_stage_of,
+    kept_token_ids,
+    make_generator,
+    make_reranker,
+)
 from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
 from steelyard.settings import Settings
 from steelyard.space import Space
@@ -130,6 +136,7 @@ class Bundle:
             pool_size=self.settings.rerank.pool,
             token_ids=kept_token_ids(reranker, self._home.store),
             workers=self._home.workers.query,
+            first_stage=first_stage_of(reranker, self.settings),
         )
 
     @cached_property

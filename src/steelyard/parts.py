@@ -13,7 +13,7 @@ from steelyard.core.protocols import Embedder, Generator, Reranker, Tokenizer
 from steelyard.embed import HashingEmbedder
 from steelyard.generate import PROMPT_ID, GgufGenerator, OpenAIGenerator, discover_local
 from steelyard.registry import check_adapter
-from steelyard.rerank import EndpointReranker, is_endpoint
+from steelyard.rerank import EndpointReranker, choose, is_endpoint
 from steelyard.retrieve.reranking import TokenIds
 from steelyard.settings import Settings
 from steelyard.store import Store
@@ -66,7 +66,12 @@ def make_reranker(settings: Settings) -> Reranker | None:
     if is_endpoint(options.model):
         return EndpointReranker(options)
     allow_download = settings.embed.allow_download
+    chosen = choose(options, allow_download=allow_download)
     check_adapter(options.adapter, model=options.model, allow_download=allow_download)
+    if chosen.is_late:
+        from steelyard.rerank.late import LateInteraction  # loads the runtime
+
+        return LateInteraction(options, allow_download=allow_download)
     from steelyard.rerank.cross_encoder import CrossEncoder  # loads the runtime
 
     return CrossEncoder(options, allow_download=allow_download)
@@ -80,6 +85,13 @@ def kept_token_ids(reranker: Reranker, store: Store) -> TokenIds:
         return {} if identity is None else store.token_ids(chunk_ids, tokenizer=identity)
 
     return read
+
+
+def first_stage_of(reranker: Reranker, settings: Settings) -> float:
+    """Return how much what the search found counts beside the reranker's scores."""
+    own = getattr(reranker, "first_stage", 0.0)  # an endpoint says nothing of it
+    told = settings.rerank.first_stage
+    return float(own if told is None else told)
 
 
 def bundle_name(settings: Settings, recipe: str, model: str) -> str:

@@ -58,7 +58,6 @@ def test_the_tuned_arms_are_the_base_and_rag_with_the_tuned_model():
         ),
         ("", [], ["no arm is named"]),
         ("bm25,bm25", [], ["'bm25' is given twice"]),
-        ("hybrid+rerank", [], ["--set rerank.model=DIR"]),
         (
             "",
             ["a=rag k=0", "b=rag retrieve.poool=1"],
@@ -112,3 +111,10 @@ def test_only_bm25_reads_documents_whole():
         name for name, arm in BUILT_IN.items() if any(k.startswith("chunk.") for k in arm.options)
     ]
     assert whole == ["bm25"]
+
+
+def test_hybrid_with_rerank_takes_the_shipped_reranker_or_the_homes() -> None:
+    (shipped,) = read_arms("hybrid+rerank")
+    assert shipped.options == {"retrieve.legs": "hybrid", "rerank.model": "default"}
+    (own,) = read_arms("hybrid+rerank", reranked=True)
+    assert own.options == {"retrieve.legs": "hybrid"}

@@ -242,10 +242,16 @@ class Reversing:
         return [float(p.chunk_id) for p in passages[: self.limit]]
 
 
-def reranked(limit: int, pool: ThreadPoolExecutor):
+def reranked(limit: int, pool: ThreadPoolExecutor, *, first_stage: float = 0.0):
     corpus = Corpus({"lexical:a": (1, 2, 3, 4), "dense:a": (1, 2, 3, 4)})
     kept = {1: np.array([5, 6], np.int32)}
-    reranking = Reranking(Reversing(limit), pool_size=3, token_ids=lambda ids: kept, workers=pool)
+    reranking = Reranking(
+        Reversing(limit),
+        pool_size=3,
+        token_ids=lambda ids: kept,
+        workers=pool,
+        first_stage=first_stage,
+    )
     return asyncio.run(retriever(corpus, pool, reranking=reranking).search(asked(k=4)))
 
 
@@ -255,6 +261,15 @@ def test_the_pool_is_put_into_the_rerankers_order_and_the_rest_stays_behind(pool
     assert found.degraded == ()
     assert found.timings_ms["rerank"] >= 0
     assert found.pool == (1, 2, 3, 4)
+
+
+def test_what_the_search_found_counts_beside_the_reranker_as_much_as_it_is_told(pool) -> None:
+    plain = {one.chunk.chunk_id: one.score for one in reranked(99, pool).found[:3]}
+    found = reranked(99, pool, first_stage=30.0).found
+    # Both legs give 1, 1/2, 1/3 and 1/4, stretched to 1, 1/3, 1/9 and 0.
+    assert [one.chunk.chunk_id for one in found] == [1, 2, 3, 4]
+    added = [one.score - plain[one.chunk.chunk_id] for one in found[:3]]
+    assert added == pytest.approx([30, 10, 10 / 3])
 
 
 def test_what_the_deadline_left_unscored_keeps_its_place_behind_and_is_told(pool) -> None:

@@ -232,8 +232,9 @@ def code_identity() -> str:
         for name in SHAPING
         for file in ([package / name] if name.endswith(".py") else (package / name).rglob("*.py"))
     )
+    shipped = sorted((package / "models").rglob("*.safetensors"))  # named by `default` alone
     whole = hashlib.sha256()
-    for file in files:
+    for file in [*files, *shipped]:
         whole.update(file.read_bytes())
     return whole.hexdigest()
 

@@ -76,6 +76,7 @@ BUILT_IN: dict[str, ArmSpec] = {
         _search("lexical", retrieve__legs="lexical"),
         _search("dense", retrieve__legs="dense"),
         _search("hybrid", retrieve__legs="hybrid"),
+        _search("hybrid+rerank", retrieve__legs="hybrid", rerank__model="default"),
         _answer("base", retrieve__legs="none"),
         _answer("rag"),
         _answer("oracle", gold=True),
@@ -83,7 +84,6 @@ BUILT_IN: dict[str, ArmSpec] = {
 }
 # Arms that must be told what they are: what they are otherwise, and the option that tells.
 TOLD: dict[str, tuple[ArmSpec, str]] = {
-    "hybrid+rerank": (BUILT_IN["hybrid"], "--set rerank.model=DIR"),
     "tuned": (BUILT_IN["base"], "--tuned llm.model=NAME"),
     "tuned+rag": (BUILT_IN["rag"], "--tuned llm.model=NAME"),
 }
@@ -105,17 +105,19 @@ def read_arms(
 
     A line is `NAME=BASE key=value ...`: the arm BASE with options of `steelyard settings`, `k`,
     `home`, or a price changed. A TOML file has a table an arm with `base` and the same keys.
-    `tuned` are the options of the tuned arms; `reranked`: the home has a reranker.
+    `tuned` are the options of the tuned arms; `reranked`: the home has a reranker, which then
+    takes the place of the shipped one.
 
     Raises:
         InputError: unknown arms, keys or values; all of them at once.
     """
     faults: list[str] = []
     known = dict(BUILT_IN)
+    if reranked:
+        known["hybrid+rerank"] = replace(known["hybrid"], name="hybrid+rerank")
     for name, (base, _) in TOLD.items():
-        if reranked if base.name == "hybrid" else tuned:
-            more = {} if base.name == "hybrid" else tuned or {}
-            known[name] = replace(base, name=name, options={**base.options, **more})
+        if tuned:
+            known[name] = replace(base, name=name, options={**base.options, **tuned})
     chosen: list[ArmSpec] = []
     for name in (part.strip() for part in names.split(",") if part.strip()):
         chosen += _named(name, known, faults)

@@ -12,7 +12,7 @@ import httpx2
 from steelyard.core.errors import InputError, SetupError, UpstreamError
 from steelyard.core.ranking import RerankPassage
 from steelyard.infra.http import endpoint_root, open_client, upstream_error
-from steelyard.rerank.options import RerankOptions
+from steelyard.rerank.options import MAX_TOKENS, RerankOptions
 
 KEY_VARIABLE = "STEELYARD_RERANK_KEY"
 
@@ -42,7 +42,7 @@ class EndpointReranker:
             raise SetupError(
                 f"rerank.model: {error}; set it to a URL such as http://127.0.0.1:8000/v1#MODEL"
             ) from error
-        self._question_chars = _CHARS_PER_TOKEN * options.max_tokens // 2
+        self._question_chars = _CHARS_PER_TOKEN * (options.max_tokens or MAX_TOKENS) // 2
         key = os.environ.get(KEY_VARIABLE, "").strip()
         headers = {"Authorization": f"Bearer {key}"} if key else None
         self._client = open_client(self._url, headers=headers)

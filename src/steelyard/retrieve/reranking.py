@@ -28,7 +28,11 @@ class Reranked:
 
 
 class Reranking:
-    """`token_ids` reads what ingestion kept of chunks, so that only the question is tokenised."""
+    """`token_ids` reads what ingestion kept of chunks, so that only the question is tokenised.
+
+    A passage's score is the reranker's, and `first_stage` times what the search gave it, of which
+    the pool's best is 1: so it counts alike however the legs were merged.
+    """
 
     def __init__(
         self,
@@ -37,11 +41,13 @@ class Reranking:
         pool_size: int,
         token_ids: TokenIds,
         workers: ThreadPoolExecutor,
+        first_stage: float = 0.0,
     ) -> None:
         self._reranker = reranker
         self.pool_size = pool_size
         self._token_ids = token_ids
         self._workers = workers
+        self._first_stage = first_stage
 
     async def rerank(
         self, question: str, found: Sequence[FoundChunk], *, budget_s: float
@@ -57,7 +63,12 @@ class Reranking:
         except SteelyardError as error:
             log.warning("rerank_failed model=%s reason=%s", self._reranker.model, error)
             return Reranked(tuple(found), f"rerank: {error}")
-        scored = [FoundChunk(one.chunk, s) for one, s in zip(pool, scores, strict=False)]
+        best = max(one.score for one in pool)
+        weight = self._first_stage / best if best > 0 else 0.0
+        scored = [
+            FoundChunk(one.chunk, score + weight * one.score)
+            for one, score in zip(pool, scores, strict=False)
+        ]
         scored.sort(key=lambda one: (-one.score, one.chunk.chunk_id))
         degraded = ""
         if len(scores) < len(pool):

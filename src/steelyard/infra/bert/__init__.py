@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steelyard.infra.bert.build import BuiltEncoder, ready_encoder, ready_reader, ready_scorer
+    from steelyard.infra.bert.build import (
+        BuiltEncoder,
+        ready_encoder,
+        ready_reader,
+        ready_scorer,
+        ready_tokens,
+    )
     from steelyard.infra.bert.config import ModelCard, read_card
     from steelyard.infra.bert.pairs import Pair, PairTemplate
     from steelyard.infra.bert.session import (
@@ -35,10 +41,11 @@ __all__ = [
     "ready_encoder",
     "ready_reader",
     "ready_scorer",
+    "ready_tokens",
 ]
 
 _HOMES = {
-    "build": ("BuiltEncoder", "ready_encoder", "ready_reader", "ready_scorer"),
+    "build": ("BuiltEncoder", "ready_encoder", "ready_reader", "ready_scorer", "ready_tokens"),
     "config": ("ModelCard", "read_card"),
     "pairs": ("Pair", "PairTemplate"),
     "session": (

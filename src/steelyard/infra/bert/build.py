@@ -17,21 +17,21 @@ from typing import Literal
 import onnxruntime
 
 from steelyard.core.errors import SetupError
-from steelyard.infra.bert.config import ModelCard, read_card
+from steelyard.infra.bert.bound import bound_card
+from steelyard.infra.bert.config import ModelCard
 from steelyard.infra.bert.session import GRAPH_FILE, TENSORS_FILE
 from steelyard.infra.models import WEIGHTS_FILE, cache_dir, file_sha256
 
 log = logging.getLogger(__name__)
 
 PRECISIONS = ("int8", "fp32")
-Purpose = Literal["embedder", "scorer", "reader"]
+Purpose = Literal["embedder", "scorer", "reader", "tokens"]
 
 _NOTE_FILE = "encoder.json"
 _BUILDING = ".building-"
 _ABANDONED_S = 3600.0  # a build takes seconds
 _RECIPE = 3  # raise it when the graph writer changes what it computes
-_SCORER_RECIPE = 1  # the same for the reranker's graph
-_READER_RECIPE = 1  # the same for the reader's graph
+_RECIPES = {"scorer": 1, "reader": 1, "tokens": 1}  # the same for other graphs
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,20 @@ def ready_reader(
     return _ready(path, precision=precision, adapter=adapter, purpose="reader")
 
 
+def ready_tokens(
+    path: Path, *, precision: str = "int8", adapter: Path | None = None
+) -> BuiltEncoder:
+    """Return a built encoder whose tokens' vectors are used; as `ready_encoder`.
+
+    The adapter may bring a head along, which is not part of the graph.
+    """
+    return _ready(path, precision=precision, adapter=adapter, purpose="tokens")
+
+
 def _ready(path: Path, *, precision: str, adapter: Path | None, purpose: Purpose) -> BuiltEncoder:
     if precision not in PRECISIONS:
         raise SetupError(f"precision {precision!r} is unknown; set {' or '.join(PRECISIONS)}")
-    card = read_card(path)
+    card = bound_card(path, adapter=adapter)
     if not (path / WEIGHTS_FILE).is_file():
         raise SetupError(f"{str(path / WEIGHTS_FILE)!r} is missing; download the model again")
     wanted = _wanted(path, card=card, precision=precision, adapter=adapter, purpose=purpose)
@@ -117,7 +127,7 @@ def _wanted(
     }
     if purpose != "embedder":
         del content["pooling"]
-        content[purpose] = _SCORER_RECIPE if purpose == "scorer" else _READER_RECIPE
+        content[purpose] = _RECIPES[purpose]
     identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     key = hashlib.sha256(f"{identity} {onnxruntime.__version__}".encode()).hexdigest()
     return BuiltEncoder(
@@ -183,6 +193,7 @@ def _build(
             "embedder": trials.write_embedder,
             "scorer": trials.write_scorer,
             "reader": trials.write_reader,
+            "tokens": trials.write_tokens,
         }[purpose]
         trial = write(folder, path, card=card, adapter=adapter, precision=wanted.precision)
         built = replace(

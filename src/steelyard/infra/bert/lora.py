@@ -53,6 +53,20 @@ def merge_adapter(weights: Weights, adapter: Path, *, beside: Collection[str] = 
         _merge_pair(weights, adapter=adapter, module=module, pair=pair, lora=lora)
 
 
+def read_whole(adapter: Path) -> Weights:
+    """Return the tensors that an adapter brings along whole (a head), by canonical name.
+
+    Raises:
+        SetupError: the adapter is missing or damaged.
+    """
+    tensors = read_tensors(adapter / "adapter_model.safetensors")
+    return {
+        canonical_name(key.removeprefix("base_model.model.")): tensor
+        for key, tensor in tensors.items()
+        if not _LORA_KEY.match(key)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Lora:
     """The settings of a peft adapter that decide how strongly each matrix pair counts."""

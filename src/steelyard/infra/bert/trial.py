@@ -1,6 +1,6 @@
 """Writes a graph in the wanted precision, tries it against float32, and falls back to that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,31 @@ def write_embedder(
     folder: Path, path: Path, *, card: ModelCard, adapter: Path | None, precision: str
 ) -> Trial:
     """Write the embedder's graph of the model at `path` into `folder`."""
+    return _write_encoder(folder, path, card=card, adapter=adapter, precision=precision)
+
+
+def write_tokens(
+    folder: Path, path: Path, *, card: ModelCard, adapter: Path | None, precision: str
+) -> Trial:
+    """Write the same for an adapter whose head, left out here, weighs the tokens' vectors."""
+    return _write_encoder(
+        folder, path, card=card, adapter=adapter, precision=precision, beside=HEAD_TENSORS
+    )
+
+
+def _write_encoder(
+    folder: Path,
+    path: Path,
+    *,
+    card: ModelCard,
+    adapter: Path | None,
+    precision: str,
+    beside: Collection[str] = (),
+) -> Trial:
     architecture = card.architecture
     weights = load_weights(path, architecture=architecture)
     if adapter is not None:
-        merge_adapter(weights, adapter)
+        merge_adapter(weights, adapter, beside=beside)
     ids = check_texts(_fitting_tokenizer(path, architecture), max_tokens=card.max_tokens)
 
     def write_and_embed(precision: str) -> Numbers:
