@@ -57,7 +57,7 @@ def write_base(path: Path, *, seed: int = 7) -> Path:
     return path
 
 
-def write_adapter(folder: Path, base: Path, *, seed: int = 1, **told: object) -> Path:
+def write_adapter(folder: Path, trained_on: Path, *, seed: int = 1, **told: object) -> Path:
     """Write what a training run of a reranker leaves behind."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def write_adapter(folder: Path, base: Path, *, seed: int = 1, **told: object) ->
     save_file(lora, folder / "adapter_model.safetensors")
     config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["query"]}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    model = base_model(base, name=str(base))
+    model = base_model(trained_on, name=str(trained_on))
     binding = Binding(TuneKind.RERANKER, model, "lora", 48, run=f"run-{seed}", licence="MIT")
     write_binding(folder, replace(binding, **told))  # type: ignore[arg-type]
     return folder

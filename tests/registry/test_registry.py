@@ -10,7 +10,9 @@ import pytest
 from steelyard.app import open_app
 from steelyard.core.errors import InputError, NotFound, SetupError
 from steelyard.core.ranking import RerankPassage
+from steelyard.core.tuning import TuneKind
 from steelyard.flows.registry import Draft, champions_of, read_champions
+from steelyard.infra.binding import base_model
 from steelyard.registry import artefact_folder, artefact_ids
 from steelyard.settings import load_settings
 
@@ -60,6 +62,38 @@ def test_a_foreign_adapter_must_be_told_what_it_is(registry, make_adapter, base)
     assert version.binding.method == "unknown"
     assert not (folder / "steelyard.json").exists()  # only the copy says it
     assert registry.check(version) == ()
+
+
+def test_a_base_that_is_known_by_name_alone_is_found_where_it_is_said_to_be(
+    registry, make_adapter, base
+):
+    folder = make_adapter(base=base_model(base, name="its-name"))
+    nowhere = register(registry, folder)
+    with pytest.raises(SetupError, match="base cannot be read: model 'its-name'"):
+        registry.check(nowhere)
+    version = register(registry, folder, base=str(base))
+    assert version.options["rerank.model"] == str(base)
+    assert registry.check(version) == ()
+
+
+# FIELD 9: the chat template that a model was trained with is part of what it is bound to.
+def test_a_base_whose_chat_template_has_changed_is_told(registry, make_adapter, base):
+    (base / "chat_template.jinja").write_text("{{ messages }}")
+    version = register(registry, make_adapter())
+    assert registry.check(version) == ()
+    (base / "chat_template.jinja").write_text("{{ messages }} ")
+    with pytest.raises(SetupError, match="other chat template"):
+        registry.check(version)
+
+
+def test_the_base_of_a_language_model_is_compared_where_it_is_here(registry, make_adapter, base):
+    folder = make_adapter(kind=TuneKind.LLM, base=base_model(base, name="far/away"))
+    version = register(
+        registry, folder, options={"llm.url": "http://127.0.0.1:9", "llm.model": "x"}
+    )
+    assert version.kind == "llm"
+    (note,) = registry.check(version)
+    assert "'far/away' is not here" in note
 
 
 def test_options_alone_are_a_version_too(registry):

@@ -109,7 +109,8 @@ def _registering(app: App) -> Callable[[Job, Path], str]:
     """Return what makes a version of a job's artefact."""
 
     def register(job: Job, folder: Path) -> str:
-        draft = Draft(job.suffix or job.run, folder / ARTEFACT)
+        base = str(job.recipe.get("base", ""))
+        draft = Draft(job.suffix or job.run, folder / ARTEFACT, base=base)
         kept = app.registry.register(draft, who=job.by, why=f"fine-tuning job {job.id}")
         return kept.version.id
 
