@@ -108,7 +108,7 @@ def test_an_export_holds_adapter_graph_and_card_and_the_graph_is_what_serves(
         assert (target / "adapter" / path.name).read_bytes() == path.read_bytes()
     card = (target / "README.md").read_text()
     for told in (
-        'license: "MIT"', version.id, version.binding.base.weights_sha256, "run-1",
+        'license: "mit"', version.id, version.binding.base.weights_sha256, "run-1",
         "| nDCG@10 | 0.600 [0.500, 0.700] | 0.500 [0.400, ?] | +0.100 [+0.050, +0.150] | 30 |",
         "kind: reranker", "[rerank]", 'adapter = "adapter"', "peft",
     ):  # fmt: skip

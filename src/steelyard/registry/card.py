@@ -35,7 +35,10 @@ def model_card(
 
 def _front(version: Version) -> str:
     """Return the header that model hubs read."""
-    lines = ["---", f"license: {json.dumps(version.licence or 'other')}"]
+    lines = [
+        "---",
+        f"license: {json.dumps((version.licence or 'other').lower())}",
+    ]  # as hubs write it
     if version.binding is not None:
         lines.append(f"base_model: {json.dumps(version.binding.base.name)}")
         lines.append("library_name: peft" if version.binding.method != "full" else "")
