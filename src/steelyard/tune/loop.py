@@ -19,7 +19,7 @@ from steelyard.tune.schedule import every, factor, num_steps
 from steelyard.tune.stops import Stopped, diverged, not_finite, out_of_memory
 from steelyard.tune.task import Sets, Task
 
-_WATCHED = 20  # losses at the start, and the newest, whose means tell divergence
+_FIRST, _WATCHED = 5, 20  # losses at the start, and the newest: their means tell divergence
 _NO_DECAY_DIMS = 1  # biases and norms are left out of weight decay
 
 
@@ -151,7 +151,7 @@ class Loop:
             step=step + 1,
             tokens=position.tokens + int(tokens),
             examples=position.examples + len(indices),
-            start=(*position.start, loss)[:_WATCHED],
+            start=(*position.start, loss)[:_FIRST],
             recent=(*position.recent, loss)[-_WATCHED:],
         )
         self._tell_step(loss, lr=train.lr * rate, norm=norm)
@@ -243,7 +243,7 @@ class Loop:
 
     def _check_divergence(self) -> None:
         start, recent = self._position.start, self._position.recent
-        if self._position.step >= 2 * _WATCHED and fmean(recent) > 2 * fmean(start) + 0.5:
+        if self._position.step >= _FIRST + _WATCHED and fmean(recent) > 2 * fmean(start) + 0.5:
             raise diverged(fmean(start), fmean(recent), self._position.step, self._recipe.train.lr)
 
     def _save(self) -> None:
