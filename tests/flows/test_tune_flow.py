@@ -71,7 +71,7 @@ def test_a_place_that_is_nothing_says_what_to_do(base, tmp_path):
     recipe = recipe_for("embedder", base, **{"data.train": "nothing"})
     with pytest.raises(NotFound, match=r"neither a file nor a version.*steelyard data import"):
         flow.ready(tmp_path, recipe)
-    with pytest.raises(InputError, match="data.train is missing"):
+    with pytest.raises(InputError, match=r"data\.train is missing"):
         flow.ready(tmp_path, recipe_for("embedder", base))
     keep(tmp_path, retrieval_rows(4), name="asked", recipe={})
     with pytest.raises(InputError, match="has no such split; it has none"):

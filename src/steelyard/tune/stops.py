@@ -25,7 +25,8 @@ def not_finite(what: str, value: float, *, step: int, lr: float) -> SteelyardErr
 def diverged(start: float, recent: float, step: int, lr: float) -> SteelyardError:
     return InputError(
         f"step {step}: the loss has risen from {start:.4g} (mean of the first 5 steps) to "
-        f"{recent:.4g} (of the last 20): the run diverges at train.lr {lr:.3g}; lower it, or raise train.warmup",
+        f"{recent:.4g} (of the last 20): the run diverges at train.lr {lr:.3g}; lower it, or "
+        "raise train.warmup",
         code="diverged",
     )
 
