@@ -19,6 +19,7 @@ from steelyard.infra.bert import (
     open_scorer,
     open_tokenizer,
     ready_scorer,
+    ready_tokens,
 )
 from steelyard.registry import artefact_folder
 from steelyard.registry.card import model_card
@@ -118,6 +119,18 @@ def test_an_export_holds_adapter_graph_and_card_and_the_graph_is_what_serves(
     assert exported == scored(built.folder, base)
     assert exported != scored(ready_scorer(base).folder, base)
     assert sorted(path.name for path in target.parent.iterdir()) == ["ours"]
+
+
+def test_a_reranker_of_late_interaction_is_exported_as_the_vectors_that_it_compares(
+    registry, make_adapter, base, tmp_path
+):
+    folder = make_adapter(settings={"scale": 8.0})
+    version = registry.register(Draft("late", folder), who="ann").version
+    made = export(registry.home, version, tmp_path / "late", evaluations=())
+    assert "vectors of tokens" in made.files["onnx/"]
+    built = ready_tokens(base, adapter=artefact_folder(registry.home, version.artefact))
+    exported = (tmp_path / "late" / "onnx" / "weights.bin").read_bytes()
+    assert exported == (built.folder / "weights.bin").read_bytes()
 
 
 def test_an_export_may_be_a_zip_and_never_overwrites(registry, make_adapter, tmp_path):

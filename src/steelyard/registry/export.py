@@ -86,9 +86,10 @@ def _write_onnx(home: Path, version: Version, folder: Path, files: dict[str, str
     from steelyard.infra.bert import build  # loads the runtime
     from steelyard.infra.bert.session import GRAPH_FILE, TENSORS_FILE
 
+    is_late = bool(binding.settings.get("scale"))  # as `rerank/chosen.py` reads it
     ready = {
         TuneKind.EMBEDDER: build.ready_encoder,
-        TuneKind.RERANKER: build.ready_scorer,
+        TuneKind.RERANKER: build.ready_tokens if is_late else build.ready_scorer,
         TuneKind.READER: build.ready_reader,
     }[binding.kind]
     built = ready(base, precision="int8", adapter=artefact_folder(home, version.artefact))
@@ -102,6 +103,8 @@ def _write_onnx(home: Path, version: Version, folder: Path, files: dict[str, str
         f"base and adapter merged, {built.precision}, {agreement} to float32 {built.cosine:.4f}; "
         "tokenizer and configuration of the base"
     )
+    if is_late:
+        files[f"{ONNX}/"] += "; it gives vectors of tokens, whose weights stand in adapter/"
     if built.fallback:
         files[f"{ONNX}/"] += f"; not int8: {built.fallback}"
     return ""
