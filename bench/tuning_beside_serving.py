@@ -117,7 +117,6 @@ def rounds(server: Server, job: dict[str, Any], *, num: int, size: int, clients:
                 steps += standing(job)["step"] - before
             took[side] += now[side]
         ratios.append(p95(now["beside"]) / p95(now["alone"]))
-    os.kill(standing(job)["pid"], signal.SIGCONT)
     return {
         "clients": clients,
         "questions": len(took["alone"]),
@@ -149,11 +148,14 @@ def main() -> None:
         while server.post("/v1/status", None, method="GET")["states"].get("searchable", 0) < 50:
             time.sleep(1)
         job = begin(server)
-        found = [
-            rounds(server, job, num=given.rounds, size=given.block, clients=clients)
-            for clients in (1, 4)
-        ]
-        server.post(f"{JOBS}/{job['id']}/cancel", {})
+        try:
+            found = [
+                rounds(server, job, num=given.rounds, size=given.block, clients=clients)
+                for clients in (1, 4)
+            ]
+        finally:
+            os.kill(standing(job)["pid"], signal.SIGCONT)  # a stopped child hears no signal
+            server.post(f"{JOBS}/{job['id']}/cancel", {})
     finally:
         server.stop()
     write_result("tuning_beside_serving", {"load_average": os.getloadavg(), "rows": found})
