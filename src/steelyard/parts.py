@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.core.errors import UpstreamError
+from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.core.protocols import Embedder, Generator, Reranker, Tokenizer
 from steelyard.embed import HashingEmbedder
 from steelyard.generate import PROMPT_ID, GgufGenerator, OpenAIGenerator, discover_local
@@ -53,6 +53,15 @@ def make_generator(settings: Settings, *, tokenizer: Tokenizer) -> Generator | N
     closed_book = settings.retrieve.legs == "none"
     if settings.llm.gguf:
         return GgufGenerator(settings.llm, tokenizer=tokenizer, closed_book=closed_book)
+    if settings.llm.local:
+        from steelyard.generate.local import LocalGenerator  # asks for torch
+
+        return LocalGenerator(settings.llm, tokenizer=tokenizer, closed_book=closed_book)
+    if settings.llm.adapter:
+        raise SetupError(
+            f"llm.adapter {settings.llm.adapter!r} has nothing to be put on; name the model that "
+            "it was trained on: --set llm.local=DIR"
+        )
     if settings.llm.url:
         return OpenAIGenerator(settings.llm, tokenizer=tokenizer, closed_book=closed_book)
     return None
@@ -97,7 +106,8 @@ def first_stage_of(reranker: Reranker, settings: Settings) -> float:
 def bundle_name(settings: Settings, recipe: str, model: str) -> str:
     """Name everything that shapes an answer, except the documents."""
     llm = settings.llm
-    writer = llm.gguf or f"{llm.url} {llm.model}".strip() or model
+    here = f"{llm.local} {llm.adapter}".strip()
+    writer = llm.gguf or here or f"{llm.url} {llm.model}".strip() or model
     writing = (llm.instructions, llm.max_tokens, llm.temperature, llm.context_tokens)
     shaping = (settings.retrieve, settings.rerank, settings.context, writing)
     parts = (recipe, PROMPT_ID, writer, *map(repr, shaping))
@@ -117,7 +127,7 @@ async def llm_problem(generator: Generator) -> str | None:
 
 async def offers(settings: Settings) -> list[str]:
     """Return hints about language models that run on this machine and are not used."""
-    if settings.llm.url or settings.llm.gguf:
+    if settings.llm.url or settings.llm.gguf or settings.llm.local:
         return []
     found = await discover_local(skip_ports=(settings.serve.port,))
     return [

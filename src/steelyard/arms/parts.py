@@ -45,10 +45,11 @@ def changed(options: Any, *, but: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def _reader(bundle: Bundle) -> str:
     llm = bundle.settings.llm
-    if not (llm.url or llm.gguf):
+    if not (llm.url or llm.gguf or llm.local):
         return bundle.generator.model
-    ways = changed(llm, but=("url", "model", "gguf", "instructions"))
-    return f"{llm.gguf or llm.model or llm.url}{_more(ways)}"
+    ways = changed(llm, but=("url", "model", "gguf", "local", "adapter", "instructions"))
+    here = bundle.generator.model if llm.local else ""
+    return f"{llm.gguf or here or llm.model or llm.url}{_more(ways)}"
 
 
 def _prompt(instructions: str) -> str:

@@ -14,17 +14,11 @@ import httpx2
 
 from steelyard.core.chat import Finish, Message, Passage, Piece, Token
 from steelyard.core.errors import InputError, SetupError, UpstreamError
-from steelyard.core.passages import fit_passages
 from steelyard.core.protocols import Tokenizer
+from steelyard.generate.conversation import build_conversation
 from steelyard.generate.deltas import Delta, ThoughtFilter, read_deltas
 from steelyard.generate.discover import list_models
 from steelyard.generate.options import LlmOptions
-from steelyard.generate.prompt import (
-    SOURCE_TOKENS,
-    build_closed_book,
-    build_messages,
-    fit_history,
-)
 from steelyard.infra.http import endpoint_root, is_brief, open_client, upstream_error
 
 _LOG = logging.getLogger(__name__)
@@ -100,19 +94,14 @@ class OpenAIGenerator:
         Raises:
             UpstreamError: in one line, what failed and what may help.
         """
-        options = self._options
-        kept = fit_passages(
+        messages = build_conversation(
+            question,
             passages,
-            max_tokens=options.context_tokens,
+            history=history,
+            options=self._options,
             tokenizer=self._tokenizer,
-            extra_tokens=SOURCE_TOKENS,
+            closed_book=self._closed_book,
         )
-        turns = fit_history(history, max_tokens=options.history_tokens)
-        extra = options.instructions
-        if self._closed_book:
-            messages = build_closed_book(question, history=turns, instructions=extra)
-        else:
-            messages = build_messages(question, kept, history=turns, instructions=extra)
         async with contextlib.aclosing(self._stream(messages)) as pieces:
             async for piece in pieces:
                 yield piece

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LlmOptions:
-    """Which language model writes the answers; without `url` and `gguf` none does.
+    """Which language model writes the answers; without `url`, `gguf` and `local` none does.
 
     `url` is an OpenAI-compatible endpoint, with or without /v1, and `model` a name it knows; ""
     takes its first. `gguf` is a model file to run on this machine instead (the extra `llm`).
+    `local` is the folder of a causal language model that transformers runs in this process, where
+    nothing else does (the extra `tune`), with the tuned `adapter` of another folder on it.
 
     `first_token_timeout_s` counts from the request, `stall_timeout_s` between tokens,
     `total_timeout_s` over everything; thinking aloud does not count as a token.
@@ -19,6 +21,8 @@ class LlmOptions:
     url: str = ""
     model: str = ""
     gguf: str = ""
+    local: str = ""
+    adapter: str = ""
     connect_timeout_s: float = 5.0
     first_token_timeout_s: float = 60.0
     stall_timeout_s: float = 20.0
