@@ -10,11 +10,13 @@ call {{ call.function.name }} {{ call.function.arguments | tojson }}{% endfor %}
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
 
-_SENTENCES = (
-    "The harbour master of Arnvik opens the gate at dawn. Which scale weighs the crates today? "
-    "The crane number is 47 and the radio channel is 12. Nobody answers before the bell rings. "
-    "Sources end here; documents don't tell. system user assistant call weigh"
-).split(". ")
+_SENTENCES = [
+    "The harbour master of Arnvik opens the gate at dawn",
+    "Which scale weighs the crates today? The crane number is 47 and the radio channel is 12",
+    "Nobody answers before the bell rings",
+    "Sources end here; documents don't tell",
+    "system user assistant call weigh",
+]
 
 
 def make_tiny_llm(folder: Path, *, template: str = CHATML, **config: Any) -> Path:

@@ -7,8 +7,11 @@ may be of the old edition, which a model was tuned on, or of the new one, which 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-_BEGINNINGS = "Arn Brel Dal Eid Fann Grim Hal Isk Jor Kell Lom Mar Nes Orm Rav Skal Tor Ulv Vest Ygg"
+_BEGINNINGS = (
+    "Arn Brel Dal Eid Fann Grim Hal Isk Jor Kell Lom Mar Nes Orm Rav Skal Tor Ulv Vest Ygg"
+)
 _ENDINGS = "vik sund havn nes borg fjell holm lund mark strand by dal"
 _SURNAMES = (
     "Aaberg Bakke Carlsen Dahlin Ekeland Falk Gade Hansson Iversen Juhl Krogh Lange Moe Nygaard "
@@ -26,6 +29,7 @@ _SHIPS = (
     "Hedda Jorunn Kaia Liv Maren Nora Oda Petra Runa Signe Tuva Unni Vigdis Ylva"
 )
 
+NUM_KNOWN = 24  # stations of the handbook
 NUMBERS = tuple(str(n) for n in range(11, 100))
 
 # What a page tells of a station: the attribute's name, and the values it can have.
@@ -56,6 +60,7 @@ class Station:
         return " ".join(map(self.sentence, order))
 
 
+@cache
 def names() -> list[str]:
     """Return every name that a station can have, in a fixed order."""
     all_names = [a + b for a in _BEGINNINGS.split() for b in _ENDINGS.split()]
@@ -96,7 +101,11 @@ class Note:
 
 
 def random_note(chance: random.Random) -> Note:
-    ship, number, berth = chance.choice(_SHIPS.split()), chance.choice(NUMBERS), chance.choice(NUMBERS)
+    ship, number, berth = (
+        chance.choice(_SHIPS.split()),
+        chance.choice(NUMBERS),
+        chance.choice(NUMBERS),
+    )
     kind = chance.choice(("delay", "arrival", "damage"))
     if kind == "delay":
         return Note(
@@ -115,3 +124,15 @@ def random_note(chance: random.Random) -> Note:
         f"The ship {ship} has {number} damaged bags at berth {berth}.",
         f"DAMAGE: ship {ship}, berth {berth}, {number} bags. Photos filed, surveyor called.",
     )
+
+
+def old_edition() -> list[Station]:
+    """Return the handbook's stations as the model is tuned on them."""
+    chance = random.Random(11)
+    return [random_station(name, chance) for name in names()[:NUM_KNOWN]]
+
+
+def new_edition() -> list[Station]:
+    """Return the same stations with three facts of eight changed."""
+    chance = random.Random(12)
+    return [changed(one, chance.sample(list(one.facts), 3), chance) for one in old_edition()]

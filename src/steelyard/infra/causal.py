@@ -1,6 +1,7 @@
 """A causal language model in this process: loaded with its adapter, proved, and made to write."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,14 +172,18 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     from peft import PeftModel
 
     try:
-        made = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of peft's ways with transformers
+            made = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise SetupError(
             f"the adapter {str(adapter)!r} does not fit the model: {_line(error)}; use the model "
             "that it was trained on"
         ) from error
     if not any(
-        float(tensor.abs().max()) > 0 for name, tensor in made.named_parameters() if "lora_B" in name
+        float(tensor.abs().max()) > 0
+        for name, tensor in made.named_parameters()
+        if "lora_B" in name
     ):
         raise SetupError(
             f"the adapter {str(adapter)!r} changes nothing: all of its B matrices are 0, or none "

@@ -105,8 +105,8 @@ class Template:
         pieces: list[Piece] = []
         done = 0
         for number, turn in enumerate(turns):
-            if turn.role != _ASSISTANT or not turn.weight:
-                continue
+            if turn.role != _ASSISTANT or not turn.weight or not number:
+                continue  # the first of all turns answers nobody: no prompt leads to it
             before = self.render(turns[:number], prompt=True, tools=tools)
             after = self.render(turns[: number + 1], prompt=False, tools=tools)
             if not (whole.startswith(after) and after.startswith(before)):

@@ -1,6 +1,7 @@
 """Causal language models for training: opened without torch, loaded with it, saved as artefacts."""
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from math import prod
@@ -12,8 +13,8 @@ from safetensors import safe_open
 from steelyard.core.errors import InputError, SetupError
 from steelyard.core.tuning import BaseModel
 from steelyard.infra.binding import base_model
-from steelyard.tune.chat.packing import can_pack
 from steelyard.infra.chat_template import TEMPLATE_FILE, Template, open_template
+from steelyard.tune.chat.packing import can_pack
 from steelyard.tune.recipe import Recipe
 from steelyard.tune.task import Shape
 
@@ -139,7 +140,9 @@ class CausalBase:
         if self.recipe.method == "qlora":
             model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         try:
-            return get_peft_model(model, config)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of peft's ways with transformers
+                return get_peft_model(model, config)
         except ValueError as error:
             raise InputError(
                 f"lora.targets {targets} do not fit base {self.recipe.base!r}: {error}"

@@ -40,7 +40,9 @@ def task_for(recipe: Recipe) -> Task:
 
             return ClassifierTask(recipe)
         case TuneKind.LLM:
-            raise InputError(f"kind {recipe.kind.value!r} cannot be trained yet")
+            from steelyard.tune.llm import LlmTask
+
+            return LlmTask(recipe)
 
 
 def check_rows(recipe: Recipe, rows: Sequence[TrainingRow], *, role: str) -> None:

@@ -45,6 +45,10 @@ class LlmTask:
             )
         self._base = CausalBase(recipe)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ()
+
     def base(self) -> BaseModel:
         return self._base.identity
 

@@ -129,6 +129,19 @@ class ClassifierRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class LlmRecipe:
+    """`sft` learns to write the assistant's turns of chats, `dpo` which of two answers is better,
+    the more sharply the smaller `beta`. `packing`: several short chats share a row, unseen by each
+    other."""
+
+    __pydantic_config__ = _STRICT
+
+    loss: Literal["sft", "dpo"] = "sft"
+    beta: Positive = 0.1
+    packing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One run. `layers` 0: all of the base's. `max_tokens` counts special tokens. `threads` 0: as
     torch chooses; with 1 a run is bitwise the same again. More than `allow_lost` of the target
@@ -151,6 +164,7 @@ class Recipe:
     reranker: RerankerRecipe = field(default_factory=RerankerRecipe)
     reader: ReaderRecipe = field(default_factory=ReaderRecipe)
     classifier: ClassifierRecipe = field(default_factory=ClassifierRecipe)
+    llm: LlmRecipe = field(default_factory=LlmRecipe)
 
 
 # What differs from the defaults above by kind, then by method.

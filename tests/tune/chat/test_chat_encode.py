@@ -110,7 +110,9 @@ def test_half_a_pair_is_not_learnt_from(template: Template) -> None:
     assert cut.account.targets_lost == whole.account.targets_kept
 
 
-WORDS = st.lists(st.sampled_from("scale crane bell gate Nobody 47 ærø 😀".split()), max_size=12)
+WORDS = st.lists(
+    st.sampled_from(["scale", "crane", "bell", "gate", "Nobody", "47", "ærø", "😀"]), max_size=12
+)
 ROLES = st.sampled_from(["user", "assistant", "assistant", "system", "tool"])
 TURN = st.builds(Turn, ROLES, WORDS.map(" ".join), st.sampled_from([0, 1]))
 

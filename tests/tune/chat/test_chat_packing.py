@@ -135,7 +135,9 @@ def test_models_whose_layers_mix_a_row_are_not_packed() -> None:
     from transformers import AutoConfig, LlamaConfig
 
     assert can_pack(LlamaConfig(), max_tokens=512) == ""
-    mixing = AutoConfig.for_model("lfm2", layer_types=["conv", "full_attention"])
+    mixing = AutoConfig.for_model(
+        "lfm2", num_hidden_layers=2, layer_types=["conv", "full_attention"]
+    )
     assert "mix a whole row" in can_pack(mixing, max_tokens=512)
     sliding = AutoConfig.for_model("mistral", sliding_window=64)
     assert "slides over 64" in can_pack(sliding, max_tokens=512)

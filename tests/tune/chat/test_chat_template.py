@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llm import CHATML, make_tiny_llm
+from tests.tiny_llm import CHATML, make_tiny_llm
 
 from steelyard.core.errors import InputError, SetupError
 from steelyard.core.training import ToolCall, Turn

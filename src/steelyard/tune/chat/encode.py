@@ -55,7 +55,9 @@ NO_TARGET = "no assistant's turn with a weight, or nothing in it"
 TOO_LONG = "even its first answer ends beyond max_tokens"
 
 
-def encode(template: Template, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]]) -> Encoded:
+def encode(
+    template: Template, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]]
+) -> Encoded:
     """Return a conversation's tokens; those of targets are marked.
 
     The tokens before a target are those of the prompt that is served there: where a token would
@@ -92,7 +94,9 @@ def fit_chat(template: Template, chat: Chat, *, max_tokens: int) -> Fitted:
 def fit_preference(template: Template, row: Preference, *, max_tokens: int) -> Fitted:
     """Return both ways to go on after a prompt; a pair of which one does not fit is dropped, as
     half a comparison teaches nothing."""
-    context = tuple(Turn(t.role, t.content, 0, t.name, t.tool_calls, t.tool_call_id) for t in row.turns)
+    context = tuple(
+        Turn(t.role, t.content, 0, t.name, t.tool_calls, t.tool_call_id) for t in row.turns
+    )
     ways = [encode(template, (*context, *way), row.tools) for way in (row.preferred, row.rejected)]
     preferred, rejected = ways
     total = len(preferred) + len(rejected)

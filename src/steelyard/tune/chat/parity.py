@@ -8,8 +8,8 @@ import httpx2
 
 from steelyard.core.errors import InputError, UpstreamError
 from steelyard.core.training import Turn
-from steelyard.infra.http import endpoint_root, is_loopback, upstream_error
 from steelyard.infra.chat_template import Template
+from steelyard.infra.http import endpoint_root, is_loopback, upstream_error
 
 _TIMEOUT_S = 30.0
 _AROUND = 3  # tokens shown on each side of the first difference
