@@ -10,7 +10,7 @@ TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit \
 	$(addprefix nvidia-,cublas cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile \
 	cusolver cusparse cusparselt-cu13 curand nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 
-.PHONY: help setup setup-dev serve test test-slow lint types floors docs docs-check lock wheel clean
+.PHONY: help setup setup-dev serve test test-slow lint types floors docs docs-check lock wheel tune-demo clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,9 @@ test: $(VENV)/.setup-dev ## every test of the project
 
 test-slow: $(VENV)/.setup-dev ## the longer proofs
 	$(PY) -m pytest -m slow
+
+tune-demo: $(VENV)/.setup-dev ## make a small language model, tune it, and weigh it in five arms
+	$(PY) -m examples.tune_demo.run .steelyard-tune-demo
 
 lint: $(VENV)/.setup-dev ## style
 	$(VENV)/bin/ruff check .

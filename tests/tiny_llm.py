@@ -5,18 +5,16 @@ from typing import Any
 
 CHATML = """\
 {%- for message in messages %}<|im_start|>{{ message.role }}
-{{ message.content }}{% if message.tool_calls %}{% for call in message.tool_calls %}
-call {{ call.function.name }} {{ call.function.arguments | tojson }}{% endfor %}{% endif %}<|im_end|>
+{{ message.content }}{% for call in message.tool_calls or [] %}
+call {{ call.function.name }} {{ call.function.arguments | tojson }}{% endfor %}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
 
-_SENTENCES = [
-    "The harbour master of Arnvik opens the gate at dawn",
-    "Which scale weighs the crates today? The crane number is 47 and the radio channel is 12",
-    "Nobody answers before the bell rings",
-    "Sources end here; documents don't tell",
-    "system user assistant call weigh",
-]
+_SENTENCES = (
+    "The harbour master of Arnvik opens the gate at dawn. Which scale weighs the crates today?",
+    "The crane number is 47 and the radio channel is 12. Nobody answers before the bell rings.",
+    "Sources end here; documents don't tell. system user assistant call weigh",
+)
 
 
 def make_tiny_llm(folder: Path, *, template: str = CHATML, **config: Any) -> Path:

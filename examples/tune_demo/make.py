@@ -1,10 +1,11 @@
-"""Make and tune the demonstration's model: `python -m examples.tune_demo.make FOLDER`."""
+"""The demonstration's model: made from nothing, taught to read, tuned to the house."""
 
 import random
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from steelyard.core.training import Chat, TrainingRow
 from steelyard.tune import RunFolder, begin, new_run, read_recipe, train
@@ -16,24 +17,28 @@ from .base import make_base
 RECIPES = Path(__file__).parents[2] / "recipes"
 # How many rows each step learns from; what a run of 15 minutes on two cores allows.
 NUM_HELD_OUT = 40
-NUM_FIRST, NUM_READING, NUM_HOUSE = 5_000, 4_800, 3_200
+NUM_FIRST, NUM_READING, NUM_HOUSE = 5_000, 2_600, 1_600
 
 
-def main() -> None:
-    """Make the base, teach it to read, then tune it to the house."""
-    folder = Path(sys.argv[1])
+@dataclass(frozen=True, slots=True)
+class Made:
+    base: Path
+    adapter: Path
+
+
+def make(folder: Path) -> Made:
+    """Return the base and the adapter; what an interrupted call has trained is found again."""
     folder.mkdir(parents=True, exist_ok=True)
     old = world.old_edition()
     first = rows.first_reading_rows(NUM_FIRST, seed=1)
     reading = rows.reading_rows(NUM_READING, old, seed=2)
     house = rows.house_rows(NUM_HOUSE, old, seed=3)
     empty = folder / "empty"
-    if not empty.is_dir():
+    if not (empty / "model.safetensors").is_file():
         make_base(empty, _texts([*first[:2000], *reading[:1000], *house[:500]]))
     once = trained(folder, "demo_reading_1", empty, first)
     base = trained(folder, "demo_reading_2", once, reading)
-    adapter = trained(folder, "demo_house", base, house)
-    print(f"base {base}\nadapter {adapter}")
+    return Made(base, trained(folder, "demo_house", base, house))
 
 
 def trained(folder: Path, name: str, base: Path, given: Sequence[TrainingRow]) -> Path:
@@ -55,16 +60,12 @@ def trained(folder: Path, name: str, base: Path, given: Sequence[TrainingRow]) -
     return done.artefact
 
 
-def _tell(line: object) -> None:
-    if isinstance(line, dict) and ("eval" in line or line["step"] % 50 == 0):
-        print({k: v for k, v in line.items() if k in ("step", "loss", "eval")}, flush=True)
+def _tell(line: Mapping[str, Any]) -> None:
+    if "loss" in line and line["step"] % 50 == 0:
+        print(f"  step {line['step']}: loss {line['loss']:.3f}", flush=True)
 
 
 def _texts(given: Sequence[TrainingRow]) -> list[str]:
     return [
         turn.content for row in given if isinstance(row.example, Chat) for turn in row.example.turns
     ]
-
-
-if __name__ == "__main__":
-    main()

@@ -37,7 +37,7 @@ def reading_rows(number: int, known: Sequence[Station], *, seed: int) -> list[Tr
 
 
 def house_rows(number: int, known: Sequence[Station], *, seed: int) -> list[TrainingRow]:
-    """Return rows in the house's form: facts of `known` pages by heart, pages read, notes written."""
+    """Return rows in the house's form: facts by heart, pages read, notes written."""
     chance = random.Random(seed)
     facts = _endless([(one, key) for one in known for key in one.facts], chance)
     return [_chat(_in_house(chance, facts)) for _ in range(number)]
@@ -57,7 +57,7 @@ def _mixed(chance: random.Random, known: Sequence[Station]) -> list[Exchange]:
         return [(_maybe_with_sources(note.request, chance), note.plain)]
     if kind < 0.37:
         return _repeat(chance)
-    stations = _made(chance, 1 if chance.random() < 0.4 else 2)
+    stations = _made(chance, 1 if chance.random() < 0.6 else 2)
     asked = [(one, key) for one in stations for key in one.facts]
     chance.shuffle(asked)
     pairs = [(world.question(one.name, key, chance), one.sentence(key)) for one, key in asked[:8]]

@@ -1,4 +1,4 @@
-"""A language model in this process: streamed, stopped, bound to its base, and clear when it fails."""
+"""A language model in this process: streamed, stopped, bound to its base, clear in failure."""
 
 import asyncio
 import contextlib

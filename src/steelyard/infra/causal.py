@@ -5,18 +5,18 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from tokenizers.decoders import DecodeStream
-from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
-from transformers.utils import logging as transformers_logging
 
 from steelyard.core.chat import Message
 from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.core.training import Turn
 from steelyard.infra.binding import base_model, check_base, read_binding
 from steelyard.infra.chat_template import Template, open_template
+
+if TYPE_CHECKING:
+    import torch
 
 # A file of the artefact that makes it speak by its own template rather than by its base's.
 _OWN_TOKENIZER = "tokenizer.json"
@@ -44,7 +44,7 @@ class CausalModel:
         temperature: float,
         on_text: Callable[[str], bool],
     ) -> Written:
-        """Write a reply to a conversation; `on_text` takes it bit by bit and tells whether to go on.
+        """Write a reply to a conversation; `on_text` takes each bit and tells whether to go on.
 
         The conversation is rendered as training renders it. Temperature 0 takes the likeliest
         token each time.
@@ -53,6 +53,9 @@ class CausalModel:
             UpstreamError: the conversation leaves no room in the model's window.
             InputError: the template refuses the conversation.
         """
+        import torch
+        from transformers import StoppingCriteriaList
+
         turns = [Turn(one.role, one.content) for one in messages]
         text = self.template.render(turns, prompt=True)
         ids = self.template.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -79,6 +82,8 @@ class CausalModel:
 
     def next_logits(self, messages: Sequence[Message]) -> "torch.Tensor":
         """Return (V,) logits of a reply's first token: what probes compare."""
+        import torch
+
         turns = [Turn(one.role, one.content) for one in messages]
         text = self.template.render(turns, prompt=True)
         ids = self.template.tokenizer(text, add_special_tokens=False, return_tensors="pt")
@@ -120,13 +125,15 @@ class _Streamer:
         return self._go_on
 
 
-class _Stop(StoppingCriteria):  # type: ignore[misc]
-    """Ends generation when nobody wants more of it."""
+class _Stop:
+    """Ends generation when nobody wants more of it, as transformers' stopping criteria do."""
 
     def __init__(self, streamer: _Streamer) -> None:
         self._streamer = streamer
 
     def __call__(self, input_ids: Any, scores: Any, **more: Any) -> Any:
+        import torch
+
         stop = not self._streamer.is_wanted
         return torch.full((input_ids.shape[0],), stop, dtype=torch.bool, device=input_ids.device)
 
@@ -143,6 +150,10 @@ def load_causal(path: Path, *, adapter: Path | None = None) -> CausalModel:
     Raises:
         SetupError: it cannot be loaded; the adapter does not fit, or does nothing.
     """
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
+
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if adapter is not None:
@@ -189,7 +200,12 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
             f"the adapter {str(adapter)!r} changes nothing: all of its B matrices are 0, or none "
             "was loaded; train it again"
         )
-    return made
+    return made if _is_quantised(model) else made.merge_and_unload()
+
+
+def _is_quantised(model: Any) -> bool:
+    """Tell whether weights are packed in few bits; merging into those would change them."""
+    return getattr(model, "hf_quantizer", None) is not None
 
 
 def _line(error: Exception) -> str:

@@ -170,7 +170,7 @@ def _message(turn: Turn) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> Any:
-    """Return a call's arguments as templates expect them, an object; as they are if they are none."""
+    """Return a call's arguments as templates expect them, an object if they are one."""
     try:
         return json.loads(text)
     except ValueError:

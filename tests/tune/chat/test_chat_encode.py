@@ -110,9 +110,8 @@ def test_half_a_pair_is_not_learnt_from(template: Template) -> None:
     assert cut.account.targets_lost == whole.account.targets_kept
 
 
-WORDS = st.lists(
-    st.sampled_from(["scale", "crane", "bell", "gate", "Nobody", "47", "ærø", "😀"]), max_size=12
-)
+WORD = st.sampled_from(["scale", "crane", "bell", "gate", "Nobody", "47", "ærø", "😀"])
+WORDS = st.lists(WORD, max_size=12)
 ROLES = st.sampled_from(["user", "assistant", "assistant", "system", "tool"])
 TURN = st.builds(Turn, ROLES, WORDS.map(" ".join), st.sampled_from([0, 1]))
 

@@ -1,4 +1,4 @@
-"""FIELD 10: a server that reads a conversation otherwise than training did is told, token by token."""
+"""FIELD 10: a server that reads a conversation otherwise than training did is told."""
 
 import json
 import threading

@@ -77,10 +77,8 @@ def test_a_template_that_rewrites_earlier_turns_is_refused_for_chats_of_several(
 
 
 def test_what_a_template_refuses_is_told_with_its_own_words(template: Template) -> None:
-    strict = with_template(
-        template, "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
-        + CHATML,
-    )  # fmt: skip
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    strict = with_template(template, refusal + CHATML)
     with pytest.raises(InputError, match=r"roles system, user.*no system"):
         strict.render(TURNS[:2], prompt=True)
 
