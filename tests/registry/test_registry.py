@@ -4,16 +4,17 @@ import asyncio
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from steelyard.app import open_app
 from steelyard.core.errors import InputError, NotFound, SetupError
 from steelyard.core.ranking import RerankPassage
-from steelyard.core.tuning import TuneKind
+from steelyard.core.tuning import BaseModel, Binding, TuneKind
 from steelyard.flows.registry import Draft, champions_of, read_champions
 from steelyard.infra.binding import base_model
-from steelyard.registry import artefact_folder, artefact_ids
+from steelyard.registry import artefact_folder, artefact_ids, usual_options
 from steelyard.settings import load_settings
 
 HASHING = {"embed.model": "hashing"}
@@ -42,6 +43,13 @@ def test_a_trained_folder_becomes_a_version_with_the_options_that_serve_it(
     assert registry.orphans() == []
     served = registry.champions_with(version).options
     assert served["rerank.adapter"] == str(artefact_folder(registry.home, version.artefact))
+
+
+def test_a_language_models_adapter_is_served_on_the_homes_own_model():
+    base = BaseModel("tiny", "w", "t")
+    adapter = Binding(TuneKind.LLM, base, "lora", 512)
+    assert usual_options(adapter) == {"llm.adapter": "{artefact}"}
+    assert usual_options(replace(adapter, method="full")) == {"llm.local": "{artefact}"}
 
 
 def test_options_that_an_artefact_brings_and_that_name_its_own_folder_are_kept_without_it(

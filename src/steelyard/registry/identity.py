@@ -28,11 +28,16 @@ def version_id(kind: str, options: Mapping[str, Any], artefact: str) -> str:
 def usual_options(binding: Binding, *, base: str = "") -> dict[str, Any]:
     """Return the options that serve a trained artefact: its own, else those of its kind.
 
-    `base` is where the base is, if its name does not say it.
+    `base` is where the base is, if its name does not say it. A language model's adapter without
+    it is put on the home's own `llm.local`.
     """
     group = GROUP_OF.get(binding.kind)
     if binding.options:
         return dict(binding.options) | ({f"{group}.model": base} if group and base else {})
+    if binding.kind is TuneKind.LLM:
+        if binding.method == "full":
+            return {"llm.local": ARTEFACT_MARK}
+        return {"llm.adapter": ARTEFACT_MARK} | ({"llm.local": base} if base else {})
     if group is None:
         return {}
     options: dict[str, Any] = {

@@ -101,7 +101,7 @@ def test_interrupted_run_ends_with_the_very_same_adapter(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # FIELD 19
-    from steelyard.tune.fit import Interrupted
+    from steelyard.tune import Interrupted
     from steelyard.tune.loop import Loop
 
     rows = Rows(train=chats(12), eval=chats(3, start=12))
@@ -181,25 +181,14 @@ def test_preference_run_learns_which_answer_is_better(tiny: Path, tmp_path: Path
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of TRL and peft among themselves
 def test_preference_loss_is_trls(tiny: Path, tmp_path: Path) -> None:
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from datasets import Dataset
 
     trl = pytest.importorskip("trl")
-    recipe = recipe_for(tiny, **{"llm.loss": "dpo"})
-    task = task_for(recipe)
+    task = task_for(recipe_for(tiny, **{"llm.loss": "dpo"}))
     pairs = task.prepare(preferences(4), training=True).examples
-    torch.manual_seed(3)
-    base = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
-    model = get_peft_model(
-        base,
-        LoraConfig(
-            r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
-        ),
-    ).eval()
-    ours = float(task.loss(model, task.collate(pairs))) / len(pairs)
-
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     template = task._base.template  # type: ignore[attr-defined]
     rows = []
@@ -225,15 +214,21 @@ def test_preference_loss_is_trls(tiny: Path, tmp_path: Path) -> None:
         gradient_checkpointing=False,
     )
     trainer = trl.DPOTrainer(
-        model=model,
+        model=AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32),
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
+        peft_config=LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"),
     )
-    batch = next(iter(trainer.get_train_dataloader()))
-    trainer.model.eval()
+    model = trainer.model.eval()
+    torch.manual_seed(3)
     with torch.no_grad():
-        theirs = float(trainer.compute_loss(trainer.model, batch))
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:  # 0 until it is trained: then both losses were log 2
+                parameter.normal_(0, 0.2)
+        ours = float(task.loss(model, task.collate(pairs))) / len(pairs)
+        theirs = float(trainer.compute_loss(model, next(iter(trainer.get_train_dataloader()))))
+    assert abs(theirs - 0.6931) > 0.01
     assert ours == pytest.approx(theirs, abs=1e-5)
 
 
