@@ -12,7 +12,7 @@ from steelyard.cli import (
     embedder,
     eval_replay,
     manage,
-    registry_promote,
+    registry_deploy,
     serving,
     tune_managed,
     tune_promote,
@@ -41,7 +41,7 @@ program.add_typer(cache.cache, name="cache")
 program.add_typer(bench.bench, name="bench")
 program.add_typer(eval_replay.evaluation, name="eval")
 program.add_typer(embedder.embedder, name="embedder")
-program.add_typer(registry_promote.registry, name="registry")
+program.add_typer(registry_deploy.registry, name="registry")
 
 
 @program.callback(invoke_without_command=True)

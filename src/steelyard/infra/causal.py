@@ -93,6 +93,18 @@ class CausalModel:
             ).logits
         return logits[0, -1].float().cpu()
 
+    def likeliest_after(self, prompt: str, *, count: int) -> dict[str, float]:
+        """Return the texts of the likeliest tokens after a rendered prompt, and their natural log
+        probabilities, likeliest first."""
+        import torch
+
+        ids = self.template.tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        with torch.inference_mode():
+            logits = self._model(input_ids=ids["input_ids"].to(self._model.device)).logits
+        top = logits[0, -1].float().log_softmax(-1).topk(count)
+        texts = [self.template.tokenizer.decode([token]) for token in top.indices.tolist()]
+        return dict(zip(texts, top.values.tolist(), strict=True))
+
     def _pad_id(self) -> int:
         found = self.template.tokenizer.pad_token_id
         return int(found if found is not None else self.template.eos_id or 0)
@@ -210,3 +222,24 @@ def _is_quantised(model: Any) -> bool:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def write_merged(path: Path, adapter: Path, target: Path) -> None:
+    """Write base + adapter as bfloat16 weights with tokenizer and template, merged in float32.
+
+    Raises:
+        SetupError: they do not fit.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    binding = read_binding(adapter)
+    if binding is not None:
+        check_base(binding, base_model(path, name=path.name), artefact=adapter.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        path, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+    )
+    merged = _with_adapter(model, adapter)
+    merged.to(torch.bfloat16).save_pretrained(target)
+    speaks = adapter if (adapter / _OWN_TOKENIZER).is_file() else path
+    open_template(speaks, name=speaks.name).tokenizer.save_pretrained(target)
