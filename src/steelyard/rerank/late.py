@@ -100,7 +100,7 @@ class LateInteraction:
         self._lanes = Lanes(model=options.model, pool=pool)
         full = RerankPassage(0, "", np.ones(self.max_tokens, np.int32))
         self._lanes.warm_up(self, full)
-        self._kept.clear()
+        self.forget()
 
     @property
     def model(self) -> str:
@@ -130,7 +130,8 @@ class LateInteraction:
         ids = self._inputs.question(text)
         hidden_QH = self._inputs.own(self._session.hidden(self._inputs.whole(ids)))
         # Softplus, as in training; a question of no known word has no token and no weight.
-        weights_Q = np.logaddexp(0.0, hidden_QH @ self._head.weight_H + self._head.bias)
+        logits_Q = np.einsum("qh,h->q", hidden_QH, self._head.weight_H) + self._head.bias
+        weights_Q = np.logaddexp(0.0, logits_Q)
         total = float(weights_Q.sum())
         return Asked(ids, unit(hidden_QH), weights_Q / total if total else weights_Q)
 
@@ -147,8 +148,14 @@ class LateInteraction:
         rows_PH, asked = self._rows(pair.ids), pair.asked
         if not len(rows_PH) or not len(asked.rows_QH):
             return -self._scale  # nothing to compare: the least that cosines can give
-        best_Q = (asked.rows_QH @ rows_PH.T).max(axis=1)
-        return float(self._scale * (best_Q @ asked.weights_Q))
+        # einsum: a product by BLAS would wake its threads, which spin on the cores of other lanes.
+        best_Q = np.einsum("qh,ph->qp", asked.rows_QH, rows_PH).max(axis=1)
+        return float(self._scale * np.einsum("q,q->", best_Q, asked.weights_Q))
+
+    def forget(self) -> None:
+        """Forget the vectors of passages."""
+        with self._lock:
+            self._kept.clear()
 
     def close(self) -> None:
         """End the threads, if they are our own; `scores` may not be called again."""
