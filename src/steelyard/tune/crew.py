@@ -7,10 +7,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import DistributedType, broadcast_object_list
 
 from steelyard.core.errors import InputError, SetupError
 from steelyard.tune.recipe import TrainRecipe
+
+# Ways of training together whose checkpoints are proved to go on as if nothing had happened.
+_KNOWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 
 
 class Crew:
@@ -31,6 +34,11 @@ class Crew:
             cpu=train.device == "cpu",
             mixed_precision="bf16" if train.precision == "bf16" else "no",
         )
+        if self._accelerator.distributed_type not in _KNOWN:
+            raise SetupError(
+                f"accelerate is set up for {self._accelerator.distributed_type.value}, and runs "
+                "share their weights whole (DDP) so far; run `accelerate launch --multi_gpu`"
+            )
 
     @property
     def process(self) -> int:

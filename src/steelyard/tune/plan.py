@@ -15,6 +15,9 @@ from steelyard.tune.task import Sets, Task
 # Floats that a layer keeps for each token and hidden unit until the way back: the inputs of its
 # linear layers and norms, both sides of the activation (4 hidden each), query, key and value.
 _KEPT_FLOATS = 34
+# With dropout, attention keeps its weights too: three times a float for each pair of tokens and
+# head, of which there is one for some 32 hidden units.
+_KEPT_BY_PAIRS = 3 / 32
 _PROCESS_BYTES = 600 * 2**20  # torch and transformers, before any weight
 _OPTIMIZER_BYTES = 12  # gradient and Adam's two moments, four bytes each
 _GPU_USE = 0.25  # of a GPU's peak that a run reaches: a plain assumption, said with the figure
@@ -68,7 +71,7 @@ def make_plan(task: Task, recipe: Recipe, sets: Sets, *, today: date | None = No
         _PROCESS_BYTES
         + 4 * shape.num_parameters
         + _OPTIMIZER_BYTES * shape.num_trainable
-        + _KEPT_FLOATS * bytes_each * batch_tokens * shape.hidden * shape.layers
+        + round(_kept_floats(recipe) * bytes_each * batch_tokens * shape.hidden * shape.layers)
     )
     evaluations = (steps // every(train.eval_every, steps) + 2) if sets.eval or sets.guard else 0
     given = {"train": sets.train, "eval": sets.eval, "guard": sets.guard}
@@ -120,6 +123,12 @@ def costs(recipe: Recipe, parameters: int, tokens: int, *, today: date) -> tuple
             note = f"{note}; {warning}" if warning else note
             found.append(Cost(offer.offer, usd, usd, 0.0, note))
     return tuple(found)
+
+
+def _kept_floats(recipe: Recipe) -> float:
+    """Return the floats that are kept for each token, layer and hidden unit."""
+    by_pairs = 0.0 if recipe.kind is TuneKind.LLM else _KEPT_BY_PAIRS * recipe.max_tokens
+    return _KEPT_FLOATS + by_pairs
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
