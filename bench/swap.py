@@ -4,8 +4,8 @@
 
 A server answers distinct questions over the handbook with a reranker; another process promotes a
 new version (a LoRA adapter that the server has never seen: merged, quantised, checked, loaded) and
-rolls it back, over and over. Half of the requests are asked in stretches without any of that, in
-turns, and are what the other half is compared with. Asked for: 0 failed, p99 at most 1.2 times the
+rolls it back, over and over. Requests that ran while one of that was under way are compared with
+those that did not, in the same run. Asked for: 0 failed, p99 at most 1.2 times the
 steady one, a flip within 100 ms, a rollback within 1 s. Writes bench/out/swap.json.
 
 The reranker is made here, of the embedder's weights cut to two layers and a random head: what it
@@ -14,6 +14,7 @@ searching instead, and nothing is loaded.
 """
 
 import argparse
+import http.client
 import json
 import random
 import re
@@ -23,7 +24,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,12 @@ from servers import Server, free_port, steelyard
 
 from steelyard.core.registry import OPTIONS_KIND, Version
 from steelyard.infra.models import DEFAULT_MODEL, find_model
-from steelyard.loadtest import Sample, summarise
 from steelyard.store import DATABASE, Store
 
 HANDBOOK = Path(__file__).parents[1] / "examples" / "handbook"
 LAYERS, RANK, POOL = 2, 8, 4
-STRETCH = 100  # requests of a steady stretch, and of each load beside promotions
-POLL_S = 0.05
+POLL_S = 0.005
+REST_S = 1.0  # between a promotion and its rollback
 PATIENCE_S = 60.0
 
 
@@ -105,85 +104,125 @@ class Cycles:
     refused: list[str] = field(default_factory=list)
 
 
-def cycle(server: Server, store: Store, named: str, options: dict[str, Any], seen: Cycles) -> None:
-    """Promote one version, and roll it back once it serves."""
+def cycle(
+    asking: "Asking", store: Store, named: str, options: dict[str, Any], seen: Cycles
+) -> list[tuple[float, float]]:
+    """Promote one version, and roll it back once it serves; return when that was under way.
+
+    What serves is told by the answers, so that looking for it costs the server nothing.
+    """
+    windows = []
     store.register_version(Version(named, named, OPTIONS_KIND, options), who="bench")
     for act, times in (
         (lambda: store.promote_version(named, who="bench"), seen.promoted_s),
         (lambda: store.roll_back(who="bench"), seen.rolled_back_s),
     ):
-        before = get(server, "/v1/operations?window_s=10")["serving"]["champion"]
-        started = time.perf_counter()
+        before, started = asking.bundle, time.perf_counter()
         act()
-        while True:
-            told = get(server, "/v1/operations?window_s=10")["serving"]
-            took_s = time.perf_counter() - started
-            if told["champion"] != before:
-                break
-            if told["refused"] or took_s > PATIENCE_S:
-                seen.refused.append(str(told["refused"]))
-                return
+        while asking.bundle == before and time.perf_counter() - started < PATIENCE_S:
             time.sleep(POLL_S)
-        times.append(took_s)
+        served = time.perf_counter()
+        windows.append((started, served))
+        told = get(asking.server, "/v1/operations?window_s=10")["serving"]
+        if asking.bundle == before:
+            seen.refused.append(str(told["refused"]))
+            return windows
+        times.append(served - started)
         seen.flip_ms.append(told["last_swap"]["flip_ms"])
         seen.warm += told["last_swap"]["warm"]
+        time.sleep(REST_S)
+    return windows
+
+
+@dataclass(frozen=True)
+class Asked:
+    began: float
+    ended: float
+    failed: bool
 
 
 class Asking:
-    """Distinct questions in stretches; `samples` and `took_s` grow."""
+    """Clients that ask distinct questions over kept-alive connections until they are stopped."""
 
-    def __init__(self, server: Server, bodies: Iterator[object], *, clients: int) -> None:
-        self._server, self._bodies, self._clients = server, bodies, clients
-        self.samples: list[Sample] = []
-        self.took_s = 0.0
+    def __init__(self, server: Server, *, clients: int, most: int) -> None:
+        self.server = server
+        self.bundle = ""  # of the newest answer
+        self._questions = questions()
+        self._lock = threading.Lock()
+        self._most = most
+        self.asked: list[Asked] = []
+        self.stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
-    def stretch(self) -> None:
-        bodies = list(islice(self._bodies, STRETCH))
-        found = self._server.load("/v1/query", bodies, clients=self._clients, seconds=120)
-        self.samples += found.samples
-        self.took_s += found.took_s
+    def __enter__(self) -> "Asking":
+        for thread in self._threads:
+            thread.start()
+        return self
 
-    def row(self) -> dict[str, Any]:
-        summary = summarise(self.samples, took_s=self.took_s)
-        total = summary.total_ms
-        assert total is not None
-        return {
-            "asked": len(self.samples),
-            "answered": summary.num_answered,
-            "failed": len(self.samples) - summary.num_answered,
-            "per_s": round(summary.per_s, 1),
-            "p50_ms": round(total.p50, 2),
-            "p95_ms": round(total.p95, 2),
-            "p99_ms": round(total.p99, 2),
-        }
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def enough(self) -> bool:
+        return len(self.asked) >= self._most
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        while not self.stopping.is_set():
+            with self._lock:
+                body = json.dumps({"query": next(self._questions)})
+            began = time.perf_counter()
+            try:
+                headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+                connection.request("POST", "/v1/query", body, headers)
+                reply = connection.getresponse()
+                told = json.loads(reply.read())
+                failed = reply.status != 200
+                self.bundle = told["bundle"]
+            except (OSError, ValueError, KeyError, http.client.HTTPException):
+                failed = True
+                connection.close()
+            self.asked.append(Asked(began, time.perf_counter(), failed))
+
+
+def row(asked: list[Asked]) -> dict[str, Any]:
+    took_ms = np.array([one.ended - one.began for one in asked]) * 1000
+    p50, p95, p99 = np.percentile(took_ms, [50, 95, 99], method="inverted_cdf")
+    return {
+        "asked": len(asked),
+        "failed": sum(one.failed for one in asked),
+        "p50_ms": round(float(p50), 2),
+        "p95_ms": round(float(p95), 2),
+        "p99_ms": round(float(p99), 2),
+        "max_ms": round(float(took_ms.max()), 2),
+    }
 
 
 def measure(server: Server, folder: Path, store: Store, args: argparse.Namespace) -> dict[str, Any]:
-    bodies = ({"query": question} for question in questions())
-    steady = Asking(server, bodies, clients=args.clients)
-    swapping = Asking(server, bodies, clients=args.clients)
-    server.load("/v1/query", list(islice(bodies, 60)), clients=args.clients)  # warm
-    seen, ended = Cycles(), time.monotonic() + args.seconds
-    at = 0
-    while time.monotonic() < ended and (
-        at < args.cycles or len(steady.samples) + len(swapping.samples) < args.requests
-    ):
-        if at < args.cycles:
+    seen = Cycles()
+    windows: list[tuple[float, float]] = []
+    ended = time.perf_counter() + args.seconds
+    with Asking(server, clients=args.clients, most=args.requests) as asking:
+        while not asking.bundle:
+            time.sleep(POLL_S)
+        for at in range(args.cycles):
+            if time.perf_counter() > ended:
+                break
             named = f"version-{at:03}"
             options: dict[str, Any] = {"retrieve.pool": 51 + at}
             if not args.options:
                 options = {"rerank.adapter": str(write_adapter(folder / named, seed=at))}
-            at += 1
-            promoting = threading.Thread(target=cycle, args=(server, store, named, options, seen))
-            promoting.start()
-            while promoting.is_alive():
-                swapping.stretch()
-            promoting.join()
-        while len(steady.samples) < len(swapping.samples):
-            steady.stretch()
-        if at >= args.cycles:
-            steady.stretch()
-    calm, moved = steady.row(), swapping.row()
+            windows += cycle(asking, store, named, options, seen)
+            time.sleep(REST_S)
+        while not asking.enough and time.perf_counter() < ended:
+            time.sleep(0.1)
+    moving = [
+        any(one.began < end and one.ended > begin for begin, end in windows) for one in asking.asked
+    ]
+    moved = row([one for one, moves in zip(asking.asked, moving, strict=True) if moves])
+    calm = row([one for one, moves in zip(asking.asked, moving, strict=True) if not moves])
     return {
         "cycles": len(seen.rolled_back_s),
         "steady": calm,

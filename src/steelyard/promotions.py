@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter, time
 from typing import Protocol
 
+from steelyard.ahead import RERANKER, build_ahead
 from steelyard.bundle import Bundle
 from steelyard.core.errors import Overloaded, SetupError, SteelyardError
 from steelyard.embed import EmbedOptions
@@ -102,7 +103,7 @@ class Promotions:
             self._seen = state
             try:
                 await self.switch.follow()
-                settings = await compute(self._host.workers.shadow, self._host.wanted)
+                settings = await compute(self._host.workers.query, self._host.wanted)
                 swap = await self._swap(replace(settings, embed=self._host.space.settings.embed))
                 await self._aim_at(settings)
             except SteelyardError as error:
@@ -157,6 +158,8 @@ class Promotions:
         """Load and check a bundle beside the current one; closed again if it must not serve."""
         try:
             shadow = self._host.workers.shadow
+            if bundle.settings.rerank != current.settings.rerank:
+                await build_ahead(RERANKER, bundle.settings)
             await compute(shadow, bundle.warm_up)
             await compute(shadow, check_models, bundle, current, self._host.home)
             await check_endpoints(bundle, current)

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
+from steelyard.ahead import EMBEDDER, build_ahead
 from steelyard.bundle import Bundle, Home
 from steelyard.core.errors import InputError, Overloaded, SetupError, SteelyardError
 from steelyard.core.protocols import Embedder
@@ -157,6 +158,8 @@ class EmbedderSwitch:
         space = host.beside
         if space is None or space.settings.embed != settings.embed:
             space = host.spaces.made(settings, claims=False)
+        if space is not host.beside:
+            await build_ahead(EMBEDDER, settings)
         embedder = await compute(host.workers.shadow, lambda: space.embedder)
         switch = host.store.switch()
         if switch is not None and switch.other.fingerprint != embedder.fingerprint:

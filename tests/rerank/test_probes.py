@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from steelyard.ahead import RERANKER, build_ahead
 from steelyard.core.errors import SetupError
 from steelyard.core.ranking import RerankPassage
 from steelyard.core.tuning import Binding, TuneKind
@@ -158,3 +160,15 @@ def test_a_home_remembers_what_it_gave_the_first_time(tiny_model, tmp_path):
         check_models(bundle, other, tmp_path)
     check_models(bundle, bundle, tmp_path)  # it serves already
     reranker.close()
+
+
+def test_what_is_built_ahead_is_found_when_it_is_loaded(tiny_model, tmp_path):
+    settings = settings_for(tiny_model, write_adapter(tmp_path / "adapter", up=0.7))
+    models = Path(os.environ["STEELYARD_CACHE"]) / "models"
+    before = set(models.iterdir()) if models.is_dir() else set()
+    asyncio.run(build_ahead(RERANKER, settings))
+    [made] = set(models.iterdir()) - before
+    reranker = make_reranker(settings)
+    assert reranker.built.folder == made
+    reranker.close()
+    asyncio.run(build_ahead(RERANKER, settings_for(tmp_path / "nowhere", None)))  # told on load
