@@ -102,7 +102,11 @@ def show_trained(trained: Trained) -> None:
             for name, value in trained.after.items()
         ]
         show_rows(("measure", "before", "after"), rows)
-        if trained.best_step != trained.steps:
+        if trained.best_step == 0:
+            out.print(
+                "[yellow]nothing measured better than the untuned weights: those were kept[/]"
+            )
+        elif trained.best_step != trained.steps:
             out.print(f"[dim]the weights of step {trained.best_step}, the best, were kept[/]")
     out.print(f"artefact: {escape(str(trained.artefact))}")
 

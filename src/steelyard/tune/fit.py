@@ -155,12 +155,16 @@ def _trained(recipe: Recipe, rows: Rows, run: RunFolder, *, task: Task, ended: A
         artefact=run.artefact,
         binding=binding,
         steps=ended.position.step,
-        best_step=ended.position.best_step or ended.position.step,
+        best_step=_best_step(ended.position),
         tokens=ended.position.tokens,
         seconds=ended.seconds,
         before=lines[0]["eval"] if lines and lines[0]["step"] == 0 else {},
         after=ended.after,
     )
+
+
+def _best_step(position: Any) -> int:
+    return int(position.step if position.best is None else position.best_step)
 
 
 def _keep(trained: Trained, run: RunFolder, *, task: Task, model: Any) -> None:
