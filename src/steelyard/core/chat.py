@@ -69,6 +69,7 @@ class Answer:
     """A finished answer. `unsupported` marks the sentences of `text` that no source supports.
 
     `confidence`, where the generator tells, is how likely the sources answer at all, 0 to 1.
+    `short` is the few words of `text` that answer, where the generator points them out; "" else.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Answer:
     snapshot: int
     degraded: tuple[str, ...]
     confidence: float | None = None
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,15 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """A generator's last word: what it used. Token counts are 0 where the backend is silent."""
+    """A generator's last word: what it used. Token counts are 0 where the backend is silent.
+
+    `confidence` and `short` are as in `Answer`.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     confidence: float | None = None
+    short: str = ""
 
 
 Piece = Token | Finish

@@ -259,6 +259,7 @@ class Answering:
             snapshot=result.snapshot,
             degraded=(*result.degraded, *draft.degraded),
             confidence=draft.finish.confidence,
+            short=draft.finish.short if cited.answerable else "",
         )
 
     def _outcome(self, asked: Asked) -> str:

@@ -5,7 +5,7 @@ Two logistic models over a few named features; no language model. Fit and checke
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from steelyard.generate.features import (
     sentence_features,
     word_weights,
 )
+from steelyard.generate.spans import ReadSpan
 
 # Conditional logit over the candidates of one question: how much a feature of
 # `features.SENTENCE_FEATURES` speaks for a sentence against its rivals.
@@ -49,6 +50,13 @@ ANSWER_WEIGHTS = {
 }
 ANSWER_BIAS = -2.9
 
+# With a reader: what a logit of its margin is worth in a piece's favour, and the logistic over
+# the logit above and the best margin. Fit by `python bench/reader.py --fit`.
+READ_GAIN = 0.5
+READ_WEIGHTS = {"answer": 0.5, "margin": 0.3}
+READ_BIAS = 0.0
+MAX_MARGIN = 12.0
+
 ANSWERS = 0.3
 """From this confidence on a sentence is offered as an answer."""
 
@@ -65,12 +73,24 @@ class ChooseOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """Likely sentences, by how many logits each beats its rivals; `answer` is the logit that the
+    best of them answers at all."""
+
+    found: tuple[Candidate, ...]
+    logits: tuple[float, ...]
+    answer: float
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The sentences that answer, in reading order with the best one's passage first; empty if
-    nothing was found. `confidence` is how likely they do answer."""
+    nothing was found. `confidence` is how likely they do answer; `span` is what a reader found
+    in the best one."""
 
     picks: tuple[Candidate, ...]
     confidence: float
+    span: ReadSpan | None = None
 
     @property
     def answers(self) -> bool:
@@ -88,17 +108,48 @@ def choose(
 
     `embed` is called once for the question and for at most `MAX_EMBEDDED` sentences.
     """
-    options = options or ChooseOptions()
+    return decide(weigh(question, passages, embed=embed), options=options)
+
+
+def weigh(question: str, passages: Sequence[Passage], *, embed: Callable[[str], Vector]) -> Weighed:
+    """Return the likely sentences with what speaks for each; blocking."""
     found = likely(question, candidates(passages))
     if not found:
-        return Choice((), 0.0)
+        return Weighed((), (), 0.0)
     vectors_CD = np.stack([embed(each.embedded) for each in found])
     features_CF = sentence_features(question, embed(question), found, vectors_CD)
     logits_C = features_CF @ np.array([SENTENCE_WEIGHTS[name] for name in SENTENCE_FEATURES])
     best = dict(zip(SENTENCE_FEATURES, features_CF[int(np.argmax(logits_C))], strict=True))
-    logit = ANSWER_BIAS + sum(ANSWER_WEIGHTS[name] * best[name] for name in ANSWER_WEIGHTS)
-    picks = _picks(found, [float(each) for each in logits_C], options)
-    return Choice(picks, 1 / (1 + math.exp(-logit)))
+    answer = ANSWER_BIAS + sum(ANSWER_WEIGHTS[name] * best[name] for name in ANSWER_WEIGHTS)
+    return Weighed(tuple(found), tuple(float(each) for each in logits_C), answer)
+
+
+def decide(
+    weighed: Weighed,
+    *,
+    spans: Mapping[int, ReadSpan] | None = None,
+    options: ChooseOptions | None = None,
+) -> Choice:
+    """Return the sentences to quote. `spans` are what a reader found inside them, by number."""
+    options = options or ChooseOptions()
+    if not weighed.found:
+        return Choice((), 0.0)
+    if not spans:
+        return Choice(_picks(weighed.found, weighed.logits, options), _sigmoid(weighed.answer))
+    logits = [each + READ_GAIN * squashed(spans.get(n)) for n, each in enumerate(weighed.logits)]
+    best = max(range(len(logits)), key=lambda n: (logits[n], -n))
+    features = {"answer": weighed.answer, "margin": max(map(squashed, spans.values()))}
+    answer = READ_BIAS + sum(READ_WEIGHTS[name] * features[name] for name in READ_WEIGHTS)
+    return Choice(_picks(weighed.found, logits, options), _sigmoid(answer), spans.get(best))
+
+
+def squashed(span: ReadSpan | None) -> float:
+    """Return a span's margin, bounded on both sides; a piece that was not read has the least."""
+    return -MAX_MARGIN if span is None else max(-MAX_MARGIN, min(MAX_MARGIN, span.margin))
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
 
 
 def likely(question: str, found: Sequence[Candidate]) -> list[Candidate]:

@@ -32,3 +32,21 @@ class LlmOptions:
     context_tokens: int = 3000
     history_tokens: int = 500
     instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderOptions:
+    """Which span reader finds the answers that are quoted where no language model writes them.
+
+    `model` is the directory or hub name of an extractive question-answering model; `default` is
+    the reader that comes with Steelyard, "" quotes without one, by the embedder alone. `adapter`
+    is a peft LoRA directory for it. The `windows` most promising windows of `max_tokens` tokens
+    are read, question included, as many as `budget_ms` allows.
+    """
+
+    model: str = ""
+    adapter: str | None = None
+    max_tokens: int = 144
+    windows: int = 10
+    budget_ms: int = 100
+    precision: str = "int8"

@@ -197,6 +197,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "id": answer.id,
         "answer": answer.text,
         "answerable": answer.answerable,
+        "short": answer.short,
+        "confidence": answer.confidence,
         "citations": [
             {
                 "n": citation.n,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         open_scorer,
         open_session,
     )
-    from steelyard.infra.bert.tokenizer import BertTokenizer, open_tokenizer
+    from steelyard.infra.bert.tokenizer import BertTokenizer, PlacedTokens, open_tokenizer
 
 __all__ = [
     "BertTokenizer",
@@ -30,6 +30,7 @@ __all__ = [
     "ModelCard",
     "Pair",
     "PairTemplate",
+    "PlacedTokens",
     "ReaderSession",
     "ScorerSession",
     "SessionOptions",
@@ -57,7 +58,7 @@ _HOMES = {
         "open_scorer",
         "open_session",
     ),
-    "tokenizer": ("BertTokenizer", "open_tokenizer"),
+    "tokenizer": ("BertTokenizer", "PlacedTokens", "open_tokenizer"),
 }
 
 

@@ -29,6 +29,15 @@ class TextTokens:
     own: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedTokens:
+    """A text's tokens, no special ones: `ids` (T,), and the characters `[starts, ends)` of each."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+
+
 class BertTokenizer:
     """Counts and cuts as the model does, without special tokens; takes any string.
 
@@ -73,6 +82,12 @@ class BertTokenizer:
     def own_ids(self, text: str, *, limit: int) -> NDArray[np.int32]:
         """Return the ids (T,) of at most `limit` first tokens, without special tokens."""
         return np.array(self._cut(text, limit).ids, np.int32)
+
+    def placed(self, text: str, *, limit: int) -> PlacedTokens:
+        """Return the ids of at most `limit` first tokens, and where they stand."""
+        encoding = self._cut(text, limit)
+        places = np.array(encoding.offsets, np.int32).reshape(-1, 2)
+        return PlacedTokens(np.array(encoding.ids, np.int32), places[:, 0], places[:, 1])
 
     def tokens(self, text: str, *, limit: int, prefix_chars: int = 0) -> TextTokens:
         """Tokenise once for the model and for keeping; the text's first `prefix_chars`
