@@ -17,13 +17,14 @@ from steelyard.core.ranking import Query
 from steelyard.flows.answer import Answering, Wish, Writer
 from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.follow import Vanished
-from steelyard.generate import ExtractiveGenerator, cite
+from steelyard.generate import ExtractiveGenerator, Reading, cite
 from steelyard.infra.concurrent import Workers
 from steelyard.parts import (
     bundle_name,
     first_stage_of,
     kept_token_ids,
     make_generator,
+    make_reader,
     make_reranker,
 )
 from steelyard.retrieve import ContextBuilder, QuestionEmbedder, Reranking, Retriever
@@ -104,7 +105,21 @@ class Bundle:
 
     @cached_property
     def extractive(self) -> Generator:
-        return ExtractiveGenerator(self.space.embedder, pool=self._home.workers.query)
+        return ExtractiveGenerator(
+            self.space.embedder, pool=self._home.workers.query, reader=self.reader
+        )
+
+    @cached_property
+    def reader(self) -> Reading | None:
+        like = self._like
+        if like is not None and like.reads_as(self.settings):
+            return like.reader
+        return make_reader(self.settings)
+
+    def reads_as(self, settings: Settings) -> bool:
+        """Tell whether the same span reader would read under these options."""
+        mine = self.settings
+        return mine.reader == settings.reader and mine.embed.model == settings.embed.model
 
     @cached_property
     def generator(self) -> Generator:
@@ -229,8 +244,8 @@ class Bundle:
         self._like = None
 
     def models(self) -> list[object]:
-        """Return the generator and the reranker, as far as they were made."""
-        made = (self.__dict__.get(name) for name in ("generator", "reranker"))
+        """Return generator, reranker and reader, as far as they were made."""
+        made = (self.__dict__.get(name) for name in ("generator", "reranker", "reader"))
         return [model for model in made if model is not None]
 
     async def aclose(self, *, keep: Collection[object] = ()) -> None:

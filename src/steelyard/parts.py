@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.core.protocols import Embedder, Generator, Reranker, Tokenizer
 from steelyard.embed import HashingEmbedder
-from steelyard.generate import PROMPT_ID, GgufGenerator, OpenAIGenerator, discover_local
+from steelyard.generate import (
+    PROMPT_ID,
+    GgufGenerator,
+    OpenAIGenerator,
+    Reading,
+    discover_local,
+)
+from steelyard.generate.chosen import DEFAULT
 from steelyard.registry import check_adapter
 from steelyard.rerank import EndpointReranker, choose, is_endpoint
 from steelyard.retrieve.reranking import TokenIds
@@ -84,6 +91,16 @@ def make_reranker(settings: Settings) -> Reranker | None:
     from steelyard.rerank.cross_encoder import CrossEncoder  # loads the runtime
 
     return CrossEncoder(options, allow_download=allow_download)
+
+
+def make_reader(settings: Settings) -> Reading | None:
+    """Return the configured span reader; None: the embedder alone chooses what is quoted."""
+    options = settings.reader
+    if not options.model or (options.model == DEFAULT and settings.embed.model == HASHING):
+        return None  # where vectors are made without weights, nothing else shall need some
+    from steelyard.generate.reader import SpanReader  # loads the runtime
+
+    return SpanReader(options, allow_download=settings.embed.allow_download)
 
 
 def kept_token_ids(reranker: Reranker, store: Store) -> TokenIds:

@@ -23,7 +23,7 @@ from steelyard.core.errors import SetupError
 from steelyard.core.registry import Champions
 from steelyard.embed import EmbedOptions
 from steelyard.flows.registry import read_champions
-from steelyard.generate import LlmOptions
+from steelyard.generate import LlmOptions, ReaderOptions
 from steelyard.index import IndexOptions
 from steelyard.infra.files import explained, write_atomic
 from steelyard.parse import ParseOptions
@@ -100,6 +100,7 @@ class Settings:
     context: ContextOptions = field(default_factory=ContextOptions)
     cache: CacheOptions = field(default_factory=CacheOptions)
     llm: LlmOptions = field(default_factory=LlmOptions)
+    reader: ReaderOptions = field(default_factory=ReaderOptions)
 
 
 @dataclass(frozen=True, slots=True)

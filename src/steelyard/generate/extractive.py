@@ -43,8 +43,6 @@ class Reading(Protocol):
         self, question: str, passages: Sequence[Passage], found: Sequence[Candidate]
     ) -> Mapping[int, ReadSpan]: ...
 
-    async def aclose(self) -> None: ...
-
 
 class ExtractiveGenerator:
     """A `Generator` without a language model: it quotes the sentences that answer.
@@ -92,11 +90,6 @@ class ExtractiveGenerator:
         for word in re.findall(r"\s*\S+", quoted.text):
             yield Token(word)
         yield Finish(confidence=quoted.confidence, short=quoted.short)
-
-    async def aclose(self) -> None:
-        """End the reader's threads; questions may not be asked again."""
-        if self._reader is not None:
-            await self._reader.aclose()
 
     def answer(self, question: str, passages: Sequence[Passage]) -> str:
         """Return the whole answer's text, as `quote` does."""

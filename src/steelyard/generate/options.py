@@ -1,6 +1,8 @@
-"""What an operator may choose about the language model."""
+"""What an operator may choose about the language model, and about the reader without one."""
 
 from dataclasses import dataclass
+
+from steelyard.core.errors import SetupError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,28 @@ class LlmOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReaderOptions:
-    """Which span reader finds the answers that are quoted where no language model writes them.
+    """Which span reader helps to find what is quoted, where no language model writes answers.
 
-    `model` is the directory or hub name of an extractive question-answering model; `default` is
-    the reader that comes with Steelyard, "" quotes without one, by the embedder alone. `adapter`
-    is a peft LoRA directory for it. The `windows` most promising windows of `max_tokens` tokens
-    are read, question included, as many as `budget_ms` allows.
+    `model` is the directory or hub name of an extractive question-answering model, `default` the
+    reader that comes with Steelyard; "": sentences are chosen by the embedder alone. `adapter` is
+    a peft LoRA directory for it. The `windows` most promising windows of the passages are read,
+    each of `max_tokens` tokens with the question (0: as the adapter was trained), as many as
+    `budget_ms` allows.
     """
 
     model: str = ""
     adapter: str | None = None
-    max_tokens: int = 144
-    windows: int = 10
-    budget_ms: int = 100
+    max_tokens: int = 0
+    windows: int = 8
+    budget_ms: int = 80
     precision: str = "int8"
+
+    def __post_init__(self) -> None:
+        """Raise SetupError for a number that makes no sense."""
+        if self.windows < 1:
+            raise SetupError(f"reader.windows is {self.windows}; set it to 1 or more")
+        if self.max_tokens < 0 or self.budget_ms < 0:
+            raise SetupError(
+                f"reader.max_tokens is {self.max_tokens} and reader.budget_ms {self.budget_ms}; "
+                "neither may be below 0"
+            )

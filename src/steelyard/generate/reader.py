@@ -4,7 +4,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from steelyard.core.chat import Passage
 from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.generate.candidates import Candidate
+from steelyard.generate.chosen import choose_reader
 from steelyard.generate.options import ReaderOptions
 from steelyard.generate.spans import ReadSpan, best_spans, merged
 from steelyard.generate.windows import Window, promising, windows
@@ -39,22 +39,26 @@ class SpanReader:
 
     def __init__(
         self,
-        base: Path,
-        *,
         options: ReaderOptions,
-        adapter: Path | None = None,
+        *,
+        allow_download: bool = False,
         pool: ThreadPoolExecutor | None = None,
     ) -> None:
-        """Build if needed, open and try the model. `pool` has `NUM_LANES` threads or more.
+        """Find, build if needed, open and try the model. `pool` has `NUM_LANES` threads or more;
+        one is made if none is given.
 
         Raises:
-            SetupError: the model is damaged, or cannot read.
+            SetupError: the model is missing or damaged, or cannot read.
         """
         self.options = options
-        self.built: BuiltEncoder = ready_reader(base, precision=options.precision, adapter=adapter)
-        self._tokenizer = BertTokenizer(open_tokenizer(base))
+        chosen = choose_reader(options, allow_download=allow_download)
+        self.built: BuiltEncoder = ready_reader(
+            chosen.base, precision=options.precision, adapter=chosen.adapter
+        )
+        self._tokenizer = BertTokenizer(open_tokenizer(chosen.base))
         self._template = PairTemplate.of(self._tokenizer)
-        self._room = options.max_tokens - self._template.num_special
+        self._max_tokens = chosen.max_tokens
+        self._room = chosen.max_tokens - self._template.num_special
         self._check_limits()
         self._session: ReaderSession = open_reader(
             self.built.folder / GRAPH_FILE, SessionOptions(threads=1)
@@ -110,8 +114,8 @@ class SpanReader:
         deadline = perf_counter() + self.options.budget_ms / 1000
         asked = self._tokenizer.own_ids(question, limit=max(1, self._room // 2))
         cut = windows(passages, tokenise=self._tokens, room=self._room - len(asked))
-        chosen = promising(question, passages, cut, limit=self.options.windows)
-        return _Race(self._session, self._template, asked, chosen, found, deadline=deadline)
+        best = promising(question, passages, cut, limit=self.options.windows)
+        return _Race(self._session, self._template, asked, best, found, deadline=deadline)
 
     def _tokens(self, text: str) -> PlacedTokens:
         with self._lock:
@@ -126,7 +130,7 @@ class SpanReader:
         return tokens
 
     def _check_limits(self) -> None:
-        wanted, most = self.options.max_tokens, self.built.max_tokens_possible
+        wanted, most = self._max_tokens, self.built.max_tokens_possible
         least = self._template.num_special + 2
         if not least <= wanted <= most:
             raise SetupError(
