@@ -2,7 +2,9 @@ import collections
 import math
 import re
 import string
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,3 +137,21 @@ def test_an_arm_that_only_retrieves_has_no_values_though_one_question_failed(nam
 
 def test_an_arm_that_failed_at_everything_has_zeros():
     assert parse_measure("EM").values([OPENS, UNTOLD], [failed(), failed()]).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("EM_short", 0.0), ("F1_short", 2 / 3)])
+def test_short_answer_is_compared_apart_from_the_text_around_it(name, expected):
+    outcome = said("The library opens at nine in the morning. [1]")
+    short = replace(outcome, answer=replace(outcome.answer, short="nine sharp"))
+    question = Question("q", "When?", answers=("nine",), answerable=True)
+    assert value(name, question, short) == pytest.approx(expected)
+    assert np.isnan(value(name, question, outcome))  # it points nothing out
+
+
+def test_declining_what_can_be_answered_is_no_short_answer():
+    questions = [Question(n, "When?", answers=("nine",), answerable=True) for n in ("a", "b")]
+    told = said("At nine. [1]")
+    told = replace(told, answer=replace(told.answer, short="nine"))
+    declined = replace(told, answer=replace(told.answer, answerable=False, short=""))
+    values = parse_measure("F1_short").values(questions, [told, declined])
+    assert values.tolist() == [1.0, 0.0]

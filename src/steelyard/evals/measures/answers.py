@@ -5,15 +5,19 @@ where declining is right, as SQuAD 2.0 counts. Declining what can be answered co
 does a failure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from steelyard.core.evaluation import Better, Outcome, Question
+import numpy as np
+
+from steelyard.core.chat import Answer
+from steelyard.core.evaluation import Better, Outcome, Question, Values
 from steelyard.evals.measures import words
 from steelyard.evals.measures.measure import (
     FAILED,
     NOT_APPLICABLE,
     Meaning,
     Score,
+    ScoreAll,
     SetMeasure,
     declined,
     known_answerable,
@@ -21,6 +25,7 @@ from steelyard.evals.measures.measure import (
 )
 
 Match = Callable[[str, str], float]  # of an answer's text and a gold answer's
+Said = Callable[[Answer], str]
 
 _SQUAD = "Rajpurkar et al. 2018, SQuAD 2.0's script"
 
@@ -51,6 +56,23 @@ FAMILIES = (
         "words as in EM",
     ),
     Meaning(
+        "EM_short",
+        "EM_short",
+        "EM of the few words that the answer points out as such; answerable questions, and arms "
+        "that point any out",
+        "0 or 1",
+        Better.HIGHER,
+        _SQUAD,
+    ),
+    Meaning(
+        "F1_short",
+        "F1_short",
+        "F1 of the same words",
+        "0 to 1",
+        Better.HIGHER,
+        _SQUAD,
+    ),
+    Meaning(
         "ROUGE-L",
         "ROUGE-L",
         "F-measure of the longest common subsequence of words; answerable questions only",
@@ -61,7 +83,15 @@ FAMILIES = (
 )
 
 
-def _matched(match: Match) -> Score:
+def _whole(answer: Answer) -> str:
+    return answer.text
+
+
+def _short(answer: Answer) -> str:
+    return answer.short
+
+
+def _matched(match: Match, said: Said = _whole) -> Score:
     """Return the score of an answerable question by `match`."""
 
     def score(question: Question, outcome: Outcome) -> float:
@@ -70,7 +100,7 @@ def _matched(match: Match) -> Score:
             return NOT_APPLICABLE
         if outcome.error or outcome.answer is None or not outcome.answer.answerable:
             return FAILED
-        text = outcome.answer.text
+        text = said(outcome.answer)
         return max(match(text, gold) for gold in golds)
 
     return score
@@ -87,6 +117,18 @@ def _or_declined(score: Score) -> Score:
     return either
 
 
+def _of_short(match: Match) -> ScoreAll:
+    """Score short answers; an arm that gives none by design has no value at all."""
+    scores = of_answers(_matched(match, _short))
+
+    def values(questions: Sequence[Question], outcomes: Sequence[Outcome]) -> Values:
+        if not any(outcome.answer and outcome.answer.short for outcome in outcomes):
+            return np.full(len(questions), NOT_APPLICABLE)
+        return scores(questions, outcomes)
+
+    return values
+
+
 def _golds(question: Question) -> list[str]:
     """Return the gold answers that have words, as SQuAD's script does."""
     return [gold for gold in question.answers if words.squad_words(gold)]
@@ -96,5 +138,7 @@ MEASURES = (
     SetMeasure("EM", of_answers(_or_declined(_matched(words.exact)))),
     SetMeasure("F1", of_answers(_or_declined(_matched(words.f1)))),
     SetMeasure("contains", of_answers(_matched(words.contains))),
+    SetMeasure("EM_short", _of_short(words.exact)),
+    SetMeasure("F1_short", _of_short(words.f1)),
     SetMeasure("ROUGE-L", of_answers(_matched(words.rouge_l))),
 )
