@@ -1,6 +1,7 @@
 """A span reader reads the promising windows, within its budget, and says what it cannot be."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.core.tuning import Binding, TuneKind
 from steelyard.generate import ExtractiveGenerator
 from steelyard.generate.candidates import Candidate, candidates
+from steelyard.generate.choose import (
+    READ_BIAS,
+    READ_GAIN,
+    READ_WEIGHTS,
+    ChooseOptions,
+    Weighed,
+    decide,
+)
 from steelyard.generate.options import ReaderOptions
 from steelyard.generate.reader import SpanReader
 from steelyard.generate.spans import ReadSpan
@@ -193,13 +202,28 @@ def answered(run, embedder, reader: SureOf, question: str) -> tuple[str, Finish]
     return run(scenario())
 
 
-def test_reader_decides_between_sentences_and_points_out_the_words(run, embedder) -> None:
-    text, finish = answered(run, embedder, SureOf("local", 12.0), "Where does it run?")
-    assert "The host is local. [1]" in text
-    assert finish.short == "local"
-    text, finish = answered(run, embedder, SureOf("30 days", 12.0), "Where does it run?")
-    assert "Logs are kept 30 days. [1]" in text
-    assert finish.short == "30 days"
+def test_reader_moves_the_choice_by_its_gain_and_points_out_the_words() -> None:
+    found = tuple(candidates([passage()]))
+    port, host = found[0], found[1]
+    weighed = Weighed((port, host), (1.0, 0.0), answer=2.0)
+    margin = 1.5 / READ_GAIN  # worth 1.5 logits more than none
+    sure = ReadSpan(0, host.start, host.end, margin)
+    unsure = ReadSpan(0, port.start, port.end, 0.0)
+    choice = decide(weighed, spans={0: unsure, 1: sure}, options=ChooseOptions(max_sentences=1))
+    assert choice.picks == (host,)
+    assert choice.span == sure
+    logit = READ_BIAS + READ_WEIGHTS["answer"] * 2.0 + READ_WEIGHTS["margin"] * margin
+    assert choice.confidence == pytest.approx(1 / (1 + math.exp(-logit)))
+    without = decide(weighed, spans={}, options=ChooseOptions(max_sentences=1))
+    assert without.picks == (port,)
+    assert without.span is None
+    assert without.confidence == pytest.approx(1 / (1 + math.exp(-2.0)))
+
+
+def test_words_that_the_reader_points_out_come_with_the_quotation(run, embedder) -> None:
+    text, finish = answered(run, embedder, SureOf("8080", 12.0), "What is the port?")
+    assert text.startswith("The port is 8080. [1]")
+    assert finish.short == "8080"
 
 
 def test_reader_that_finds_nothing_lowers_the_confidence(run, embedder) -> None:
