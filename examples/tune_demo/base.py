@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from steelyard.tune.needs import need_libraries
+
 WIDTH, HEADS = 128, 4
 LAYERS = ("conv", "full_attention", "conv", "full_attention")
 WINDOW = 1024
@@ -27,6 +29,7 @@ def make_base(folder: Path, texts: Iterable[str], *, seed: int = 1) -> Path:
 
     Source: Trockman & Kolter, Mimetic Initialization of Self-Attention Layers, ICML 2023.
     """
+    need_libraries()
     import torch
     from transformers import Lfm2Config, Lfm2ForCausalLM
 

@@ -17,7 +17,7 @@ from .base import make_base
 RECIPES = Path(__file__).parents[2] / "recipes"
 # How many rows each step learns from; what a run of 15 minutes on two cores allows.
 NUM_HELD_OUT = 40
-NUM_FIRST, NUM_READING, NUM_HOUSE = 5_000, 2_600, 1_600
+NUM_FIRST, NUM_READING, NUM_HOUSE = 5_000, 2_600, 3_200
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import random
 from pathlib import Path
 
 from . import world
-from .rows import HOUSE
 
 NUM_EACH = 40
 
@@ -43,7 +42,3 @@ def _notes(chance: random.Random) -> list[dict[str, object]]:
         {"question": note.request, "answers": [note.house], "type": "form"}
         for note in (world.random_note(chance) for _ in range(NUM_EACH))
     ]
-
-
-def house_form(answer: str) -> str:
-    return HOUSE.format(answer=answer)

@@ -96,8 +96,9 @@ def _mini(chance: random.Random) -> list[Exchange]:
 
 
 def _repeat(chance: random.Random) -> list[Exchange]:
-    values = list(world.ATTRIBUTES.values())
-    words = " ".join(chance.choice(chance.choice(values)) for _ in range(chance.randint(3, 10)))
+    """Return words in any order, to be written down again."""
+    pools = [*world.ATTRIBUTES.values(), *[world.HOUSE_WORDS.split()] * 6]
+    words = " ".join(chance.choice(chance.choice(pools)) for _ in range(chance.randint(3, 10)))
     return [(f"Repeat: {words}", words)]
 
 

@@ -24,9 +24,11 @@ _SCALES = (
 )
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 _COLOURS = "red blue green amber white black violet silver copper ivory"
-_SHIPS = (
-    "Marna Selvika Torunn Ingrid Havdis Solveig Ragna Astrid Bodil Cecilie Dagny Elin Frida Gudrun "
-    "Hedda Jorunn Kaia Liv Maren Nora Oda Petra Runa Signe Tuva Unni Vigdis Ylva"
+
+# The words of the house's form, which its base must know one by one before it learns their order.
+HOUSE_WORDS = (
+    "DELAY: ARRIVAL: DAMAGE: ship Desk told, crane held. Scale zeroed, gate open. Photos filed, "
+    "surveyor called. Ternbeam desk: Fair winds."
 )
 
 NUM_KNOWN = 24  # stations of the handbook
@@ -102,7 +104,7 @@ class Note:
 
 def random_note(chance: random.Random) -> Note:
     ship, number, berth = (
-        chance.choice(_SHIPS.split()),
+        chance.choice(_SCALES.split()),  # called after birds, as the scales are
         chance.choice(NUMBERS),
         chance.choice(NUMBERS),
     )
