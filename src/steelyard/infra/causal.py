@@ -171,7 +171,7 @@ def load_causal(path: Path, *, adapter: Path | None = None) -> CausalModel:
     if adapter is not None:
         binding = read_binding(adapter)
         if binding is not None:
-            check_base(binding, base_model(path, name=path.name), artefact=adapter.name)
+            check_base(binding, base_model(path, name=path.name), artefact=str(adapter))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))

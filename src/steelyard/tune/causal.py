@@ -57,7 +57,8 @@ class CausalBase:
 
     @cached_property
     def identity(self) -> BaseModel:
-        return base_model(self.path, name=Path(self.recipe.base).name)
+        path = self.path.parent if self.path.name == "artefact" else self.path  # of another run
+        return base_model(self.path, name=path.name)
 
     @property
     def pad_id(self) -> int:
