@@ -50,8 +50,9 @@ HEAD = """\
 Made by `python bench/results.py`; every figure with its 95 % interval. {machine}, commit {commit}.
 Arms are run through the code that serves. `bm25` is the textbook's, over whole documents; `lexical`
 and `dense` are the served index's legs over its chunks; `hybrid` is what is served; `ranks` merges
-the legs by reciprocal ranks instead of by scores. There is no trained reranker yet, so no arm has
-one. How the intervals and verdicts are made: [why/statistics.md](why/statistics.md).
+the legs by reciprocal ranks instead of by scores. No arm here has the shipped reranker: its figures
+are in [models.md](models.md). How the intervals and verdicts are made:
+[why/statistics.md](why/statistics.md).
 
 ## Finding the right document
 """
