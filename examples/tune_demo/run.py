@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from steelyard.tune import Interrupted
+
 from .make import make
 from .questions import write_set
 
@@ -25,7 +27,10 @@ def main() -> None:
     """Make, ask, and write `results.md`."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".steelyard-tune-demo")
     began = time.perf_counter()
-    made = make(folder)
+    try:
+        made = make(folder)
+    except Interrupted:
+        sys.exit("interrupted; what was learnt is kept: run the same command again to go on")
     trained_s = time.perf_counter() - began
     questions = write_set(folder / "questions")
     reports = {
