@@ -1,12 +1,13 @@
 """What does tuning the embedder on 2,000 pairs of one domain bring there, and cost elsewhere?
 
-    python bench/tuning.py [--data DIR] [--pairs 2000] [--epochs 1] [--held-out 300]
+    python bench/tuning.py [--data DIR] [--pairs 2000] [--epochs 1] [--held-out 300] [--hard]
 
 The domain is medquad_faq: questions of the NIH's answer pages and their answers. Diseases are
 held out whole: their questions are asked over all answers of the held-out diseases, by the
 embedder as it is served (int8), with and without the adapter. The guard is squad2: questions of
 all kinds over its passages. Intervals are of the paired difference, by disease or by article.
-Writes bench/out/tuning.json.
+With --hard each
+question has a negative too: another answer on its disease. Writes bench/out/tuning.json.
 """
 
 import argparse
@@ -42,11 +43,12 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=300, help="diseases")
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--margin", type=float, default=None)
+    parser.add_argument("--hard", action="store_true", help="a negative of the same disease each")
     parser.add_argument("--precision", default="fp32")
     given = parser.parse_args()
     os.environ["STEELYARD_DATA"] = str(given.data)
     bert._NICENESS = 0  # nobody is served here, and other work would starve us
-    learnt, asked, corpus = domain(given.pairs, given.held_out)
+    learnt, asked, corpus = domain(given.pairs, given.held_out, hard=given.hard)
     guard_asked, guard_corpus = guard()
     flags: dict[str, Any] = {
         "kind": "embedder",
@@ -84,7 +86,9 @@ def tell(line: Any) -> None:
         print(line["step"], line["num_steps"], round(line["loss"], 4), flush=True)
 
 
-def domain(num_pairs: int, held_out: int) -> tuple[list[TrainingRow], Asked, dict[str, str]]:
+def domain(
+    num_pairs: int, held_out: int, *, hard: bool
+) -> tuple[list[TrainingRow], Asked, dict[str, str]]:
     """Return rows of some diseases, and questions and answers of others."""
     by_disease = defaultdict(list)
     for one in load_set("medquad_faq").documents:
@@ -97,13 +101,23 @@ def domain(num_pairs: int, held_out: int) -> tuple[list[TrainingRow], Asked, dic
     corpus = {one.id: one.text for one in documents}
     known = {one.title.strip().lower() for one in documents}
     rows = [
-        TrainingRow(Retrieval(one.title, (one.text,)), Provenance(documents=(name,)))
+        TrainingRow(
+            Retrieval(one.title, (one.text,), others(one, by_disease[name]) if hard else ()),
+            Provenance(documents=(name,)),
+        )
         for name in rest
         for one in by_disease[name]
         if one.title.strip().lower() not in known
     ]
     random.Random(6).shuffle(rows)
     return rows[:num_pairs], asked, corpus
+
+
+def others(one: Any, documents: list[Any]) -> tuple[str, ...]:
+    """Return the answer that comes after this one on the same disease, if there is another."""
+    place = documents.index(one)
+    after = documents[(place + 1) % len(documents)]
+    return (after.text,) if after.text != one.text else ()
 
 
 def guard() -> tuple[Asked, dict[str, str]]:
