@@ -256,6 +256,20 @@ def test_two_switches_at_once_are_refused(app: App):
     run(app, scenario, num_texts=2)
 
 
+def test_the_way_back_stays_when_the_homes_own_embedder_is_asked_for_again(app: App):
+    async def scenario():
+        promote(app, embed__model="hashing-32")
+        await until(lambda: app.embedder.dim == 32)
+        wanted = replace(app.settings, embed=replace(app.settings.embed, model="hashing-32"))
+        await app.promotions.switch.build(wanted)
+        standing = app.store.switch()
+        assert standing is not None
+        assert standing.flipped
+        assert standing.other.fingerprint == "hashing-1-64"
+
+    run(app, scenario, num_texts=3)
+
+
 def test_embedding_everything_at_once_waits_for_no_switch_and_cleans_up(app: App):
     async def scenario():
         promote(app, embed__model="hashing-32")

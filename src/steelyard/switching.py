@@ -150,7 +150,8 @@ class EmbedderSwitch:
     async def _opened(self, settings: Settings) -> Space | None:
         """Return the space to build; None if the home is this embedder's already."""
         host = self._host
-        if host.store.home_embedder() is None:
+        home = host.store.home_embedder()
+        if home is None:
             raise InputError(
                 "the home holds no vectors yet: `steelyard ingest` begins with this embedder",
                 code="no_vectors",
@@ -161,6 +162,8 @@ class EmbedderSwitch:
         if space is not host.beside:
             await build_ahead(EMBEDDER, settings)
         embedder = await compute(host.workers.shadow, lambda: space.embedder)
+        if home.fingerprint == embedder.fingerprint:
+            return None  # what was before stays until it is confirmed
         switch = host.store.switch()
         if switch is not None and switch.other.fingerprint != embedder.fingerprint:
             if not switch.flipped:

@@ -237,6 +237,7 @@ def find_in_process(name: str, tmp_path: Path, endpoint: str) -> subprocess.Comp
     environment = os.environ | {
         "HF_ENDPOINT": endpoint,
         "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",  # whatever ran before in this process
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
