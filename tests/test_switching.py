@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +18,7 @@ from steelyard.core.errors import InputError, NotFound, SetupError
 from steelyard.core.ranking import PUBLIC, Query
 from steelyard.core.registry import OPTIONS_KIND, Version
 from steelyard.flows.library import NewText
-from steelyard.flows.switching import RED
+from steelyard.flows.switching import RED, check_index, sampled
 from steelyard.store import OPERATOR
 
 NUM_TEXTS = 60
@@ -214,7 +216,7 @@ def test_a_server_follows_what_another_process_flips(app: App, tmp_path: Path):
 def test_an_embedder_that_fails_its_check_is_let_go_and_the_old_one_serves(
     app: App, monkeypatch: pytest.MonkeyPatch
 ):
-    def red(*_: object) -> int:
+    def red(*_: object, **__: object) -> int:
         raise SetupError("chunk 3 does not find itself", code=RED)
 
     monkeypatch.setattr(switching, "check_index", red)
@@ -231,6 +233,22 @@ def test_an_embedder_that_fails_its_check_is_let_go_and_the_old_one_serves(
         assert_whole(app, {f"d{n}": text_of(n) for n in range(NUM_TEXTS)})
         await asyncio.sleep(0.3)
         assert app.store.switch() is None  # it is not tried over and over
+
+    run(app, scenario)
+
+
+def test_what_is_written_during_the_check_is_none_of_its_business_but_a_lost_chunk_is(app: App):
+    async def scenario():
+        view = app.index.view()
+        early = SimpleNamespace(view=lambda: view)
+        before = sampled(app.store)
+        receipt = await app.library.put_text(NewText(id="new", text="Entirely other words."))
+        await app.library.settled(receipt.tickets)
+        check = partial(check_index, app.store, app.embedder)
+        assert check(early, chunk_ids=before) == NUM_TEXTS
+        assert check(app.index, chunk_ids=sampled(app.store)) == NUM_TEXTS + 1
+        with pytest.raises(SetupError, match="does not find itself"):
+            check(early, chunk_ids=sampled(app.store))
 
     run(app, scenario)
 

@@ -18,7 +18,7 @@ from steelyard.bundle import Bundle, Home
 from steelyard.core.errors import InputError, Overloaded, SetupError, SteelyardError
 from steelyard.core.protocols import Embedder
 from steelyard.flows.embedding import embed_again
-from steelyard.flows.switching import RED, SETTLE_S, InStep, Progress, check_index
+from steelyard.flows.switching import RED, SETTLE_S, InStep, Progress, check_index, sampled
 from steelyard.infra.concurrent import compute
 from steelyard.infra.files import FileLock
 from steelyard.probes import check_embedder, check_endpoints, check_models
@@ -207,8 +207,11 @@ class EmbedderSwitch:
         in_step = InStep(host.store, space.embedder, workers=host.workers, told=noted)
         await in_step.catch_up(lambda: space.index)
         await compute(pool, lambda: space.index.settle(timeout_s=SETTLE_S))
+        chunk_ids = await compute(pool, sampled, host.store)
         await in_step.catch_up(lambda: space.index)
-        await compute(pool, check_index, host.store, space.embedder, space.index)
+        await compute(
+            pool, check_index, host.store, space.embedder, space.index, chunk_ids=chunk_ids
+        )
         bundle = await self._bundle(space, settings) if serves else None
         while True:
             await in_step.catch_up(lambda: space.index)

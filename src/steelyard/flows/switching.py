@@ -91,29 +91,39 @@ class InStep:
                 return
 
 
-def check_index(store: Store, embedder: Embedder, index: Shadows) -> int:
-    """Check that sampled chunks find themselves; return how many were asked; blocking.
+def sampled(store: Store) -> list[int]:
+    """Return ids of live chunks, which an index brought up to date after this must find."""
+    _, live = store.live_chunk_ids()
+    chosen = np.random.default_rng(len(live)).permutation(len(live))[:SAMPLE]
+    return [int(chunk_id) for chunk_id in np.sort(live[chosen])]
+
+
+def check_index(
+    store: Store, embedder: Embedder, index: Shadows, *, chunk_ids: Sequence[int]
+) -> int:
+    """Check that those of `chunk_ids` that are still live find themselves; blocking.
+
+    Return how many were asked. `index` must have seen every one of them: it was brought up to
+    date after they were `sampled`; what is written meanwhile is none of its business.
 
     Raises:
         SetupError: one does not, or its kept vector is not what the embedder gives (code
             `red_probe`).
     """
-    _, live = store.live_chunk_ids()
-    if not len(live):
-        return 0
-    chosen = np.random.default_rng(len(live)).permutation(len(live))[:SAMPLE]
-    rows = store.vectors_by(embedder.fingerprint).rows(np.sort(live[chosen]).tolist())
+    rows = store.vectors_by(embedder.fingerprint).rows(chunk_ids)
     view, vectors = index.view(), rows.vectors.astype(np.float32)
-    still_live = set(store.live_chunk_ids()[1].tolist())
+    missing: list[int] = []
     for chunk_id, vector in zip(rows.chunk_ids.tolist(), vectors, strict=True):
         hits = view.dense(vector, k=1, allowed=Allowed()).hits
-        found = hits and (hits[0].chunk_id == chunk_id or hits[0].score >= 1 - _FOUND)
-        if not found and chunk_id in still_live:
-            raise SetupError(
-                f"chunk {chunk_id} does not find itself in the index of {embedder.fingerprint!r}; "
-                "run `steelyard embedder cancel`, then `steelyard embedder switch` again",
-                code=RED,
-            )
+        if not hits or (hits[0].chunk_id != chunk_id and hits[0].score < 1 - _FOUND):
+            missing.append(chunk_id)
+    lost = set(missing) & set(store.live_chunk_ids()[1].tolist()) if missing else set()
+    if lost:
+        raise SetupError(
+            f"chunk {min(lost)} does not find itself in the index of {embedder.fingerprint!r}; "
+            "run `steelyard embedder cancel`, then `steelyard embedder switch` again",
+            code=RED,
+        )
     if len(vectors):
         _check_again(embedder, rows.texts[:AGAIN], vectors[:AGAIN])
     return len(rows.chunk_ids)
