@@ -10,6 +10,9 @@ TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit \
 	$(addprefix nvidia-,cublas cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile \
 	cusolver cusparse cusparselt-cu13 curand nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 
+# A program that is started a thousand times should not be compiled a thousand times.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-dev serve test test-slow lint types floors docs docs-check lock wheel tune-demo clean
 
 help:

@@ -19,8 +19,8 @@ WrongCommand: Any = typer.BadParameter.__mro__[2]
 def main() -> None:
     """Run the command line; expected errors end in one line on stderr and an exit code."""
     try:  # loading takes a second, in which an interrupt is no error of ours
+        from steelyard.cli.endings import EXIT_CODES, complain
         from steelyard.cli.program import program
-        from steelyard.cli.show import EXIT_CODES, complain
     except KeyboardInterrupt:
         sys.exit(130)
     logging.basicConfig(

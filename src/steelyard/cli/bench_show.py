@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from steelyard.cli.show import err, note, out
+from steelyard.cli.endings import err
+from steelyard.cli.show import note, out
 from steelyard.loadtest import Plan, Shape, Summary, Trial
 
 QUANTILES = ("mean", "p50", "p95", "p99")

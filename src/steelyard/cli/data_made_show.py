@@ -7,6 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from steelyard.cli import show
 from steelyard.cli.data_rows_show import show_flags, show_kept, version_json
+from steelyard.cli.endings import err
 from steelyard.datasets.training import Kept
 from steelyard.flows.training_desk import MadeRows
 
@@ -41,9 +42,9 @@ class RowProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=show.err,
+            console=err,
             transient=True,
-            disable=quiet or not show.err.is_terminal,
+            disable=quiet or not err.is_terminal,
         )
         self._filling = self._bar.add_task("ingesting the set", total=None, visible=False)
         self._rows = self._bar.add_task(verb, total=total)

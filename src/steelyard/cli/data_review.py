@@ -11,6 +11,7 @@ import typer
 
 from steelyard.cli import data_show, show
 from steelyard.cli.data_review_rows import RowReview, review_rows
+from steelyard.cli.endings import complain
 from steelyard.cli.options import Home, Json, home_of
 from steelyard.core.errors import InputError
 from steelyard.datasets import Decision, ReviewItem, Verdict, decide, find_set, is_set, queue
@@ -171,7 +172,7 @@ def _interactive(folder: Path, pending: Sequence[ReviewItem], who: str) -> None:
         try:
             decide(folder, _edited(item, who) if key == "e" else Decision(item.id, KEYS[key], who))
         except InputError as error:
-            show.complain(f"{error.message}; left as it was")
+            complain(f"{error.message}; left as it was")
     left = sum(item.verdict is Verdict.PENDING for item in queue(folder))
     show.note(f"{left} questions are left to review")
 

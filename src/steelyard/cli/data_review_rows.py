@@ -9,6 +9,7 @@ import typer
 
 from steelyard.cli import data_rows_show, show
 from steelyard.cli.data_row_view import row_json, show_row
+from steelyard.cli.endings import complain
 from steelyard.cli.options import Home, Json, home_of
 from steelyard.core.errors import InputError
 from steelyard.core.words import fold
@@ -175,5 +176,5 @@ def _go_through(
                 decision = Decision(one.sha256, verdicts[pressed], by)
             decide_rows(home, version, [decision])
         except InputError as error:
-            show.complain(f"{error.message}; left as it was")
+            complain(f"{error.message}; left as it was")
     show.note(f"keep what is left by `steelyard data review {version.name} --keep not-rejected`")

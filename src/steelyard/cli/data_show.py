@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steelyard.cli import show
+from steelyard.cli.endings import err
 from steelyard.core.evaluation import QuestionSet
 from steelyard.datasets import Added, ReviewItem, SetSummary, Verdict
 from steelyard.flows.questions import MadeQuestions
@@ -33,9 +34,9 @@ class AskProgress:
             MofNCompleteColumn(),
             TextColumn("questions from {task.fields[asked]} passages"),
             TimeRemainingColumn(),
-            console=show.err,
+            console=err,
             transient=True,
-            disable=quiet or not show.err.is_terminal,
+            disable=quiet or not err.is_terminal,
         )
         self._task = self._bar.add_task("asking", total=limit, asked=0, visible=False)
 

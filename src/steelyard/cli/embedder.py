@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from steelyard.app import App
 from steelyard.cli import show
+from steelyard.cli.endings import err
 from steelyard.cli.options import Home, Json, database_of, opened
 from steelyard.core.errors import InputError, Overloaded
 from steelyard.flows.switching import Progress as Embedded
@@ -142,7 +143,7 @@ async def _switched(app: App, *, quiet: bool, confirm: bool) -> None:
     """Build, or follow the process that is at it, until the home is flipped."""
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=show.err, transient=True, disable=quiet or not show.err.is_terminal,
+        console=err, transient=True, disable=quiet or not err.is_terminal,
     )  # fmt: skip
     task = bar.add_task("embedding", total=None)
 

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from steelyard.cli.show import err
+from steelyard.cli.endings import err
 from steelyard.flows.compare import Planned
 from steelyard.flows.evaluate import Progress as ArmProgress
 

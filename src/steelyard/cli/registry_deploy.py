@@ -19,6 +19,7 @@ from steelyard.adapters import (
 from steelyard.adapters.merging import find_converter, merge, to_gguf
 from steelyard.adapters.probing import QUESTIONS, make_probes
 from steelyard.cli import show
+from steelyard.cli.endings import err
 from steelyard.cli.options import Home, Json
 from steelyard.cli.registry import Named, Why, shelf, who
 from steelyard.cli.registry_promote import registry
@@ -85,7 +86,7 @@ def deploy_version(
 
         def _say(line: str) -> None:
             if not as_json:
-                show.err.print(f"[dim]{line}[/]")
+                err.print(f"[dim]{line}[/]")
 
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             done = runner.run(run())
@@ -167,7 +168,7 @@ def _probes(
     if not prompts and (known := read_probes(place)):
         return known
     if not quiet:
-        show.err.print("[dim]running the base here once, with the adapter and without[/]")
+        err.print("[dim]running the base here once, with the adapter and without[/]")
     folder = artefact_folder(kept.home, found.artefact)
     made = make_probes(_base_of(found, base), folder, prompts or QUESTIONS)
     if not prompts:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from steelyard.arms.weighing import Scales, weigh
 from steelyard.cli import registry_show, show
+from steelyard.cli.endings import complain
 from steelyard.cli.eval_options import demands_of
 from steelyard.cli.eval_progress import EvaluateProgress
 from steelyard.cli.options import Home, Json, Set, home_of, pairs_of
@@ -162,7 +163,7 @@ def show_promoted(done: Promoted, *, dry_run: bool = False) -> None:
     elif dry_run:
         show.out.print("nothing was changed (--dry-run)")
     else:
-        show.complain(f"{refusal(done)}; nothing was changed")
+        complain(f"{refusal(done)}; nothing was changed")
 
 
 def promoted_json(done: Promoted) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import uvicorn
 
 from steelyard.app import App
 from steelyard.cli import show
+from steelyard.cli.endings import complain
 from steelyard.cli.options import Home, Json, LlmGguf, LlmModel, LlmUrl, Set, opened
 from steelyard.core.errors import SetupError
 from steelyard.infra.concurrent import loop_factory
@@ -156,7 +157,7 @@ async def _announce(
             show.note(offer)
     problem = await app.llm_problem()
     if problem is not None:
-        show.complain(problem)
+        complain(problem)
     await _progress(app, quiet=as_json)
 
 

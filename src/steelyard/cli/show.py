@@ -11,36 +11,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from steelyard.cli.endings import err
 from steelyard.core.chat import Answer
 from steelyard.core.documents import DocumentRow, State
-from steelyard.core.errors import (
-    InputError,
-    NotFound,
-    Overloaded,
-    SetupError,
-    SteelyardError,
-    UpstreamError,
-)
 from steelyard.core.ranking import SearchResult
 from steelyard.flows.work import Ended
 
-# The one table from errors to exit codes; the first that fits counts.
-EXIT_CODES: tuple[tuple[type[SteelyardError], int], ...] = (
-    (NotFound, 3),
-    (InputError, 2),
-    (SetupError, 4),
-    (Overloaded, 5),
-    (UpstreamError, 5),
-    (SteelyardError, 1),
-)
 STATE_STYLES = {State.SEARCHABLE: "green", State.FAILED: "red", State.SKIPPED: "yellow"}
 
 out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def complain(message: str) -> None:
-    err.print(f"[bold red]steelyard:[/] {escape(message)}")
 
 
 def note(message: str) -> None:

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from steelyard.cli import tune_show
+from steelyard.cli.endings import complain
 from steelyard.cli.options import Home, Json, home_of, pairs_of
 from steelyard.cli.promoting import check_promotable, promote_run
 from steelyard.cli.registry import who
 from steelyard.cli.registry_promote import promoted_json, show_promoted
-from steelyard.cli.show import complain, emit_json
+from steelyard.cli.show import emit_json
 from steelyard.cli.tune_managed import track_quietly
 from steelyard.core.errors import InputError
 from steelyard.core.tuning import RunState, TuneKind

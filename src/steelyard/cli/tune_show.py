@@ -15,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from steelyard.cli.show import emit_json, err, out, show_rows
+from steelyard.cli.endings import err
+from steelyard.cli.show import emit_json, out, show_rows
 from steelyard.core.tuning import RunState, TokenAccount
 from steelyard.tune import Plan, RunFolder, Trained
 
