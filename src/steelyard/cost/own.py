@@ -6,7 +6,7 @@ from pathlib import Path
 
 from steelyard.core.errors import SetupError
 from steelyard.core.prices import Price
-from steelyard.cost.rows import read_own
+from steelyard.cost.rows import fold, read_own
 
 FILE_NAME = "prices.toml"
 
@@ -14,8 +14,8 @@ FILE_NAME = "prices.toml"
 def own_rows(home: Path, *, units: Mapping[str, str]) -> tuple[Price, ...]:
     """Return the rows of a home's `prices.toml`; () without the file.
 
-    `units` are those in which other rows price the same items: a row in another one would be
-    multiplied wrongly.
+    `units` are those of our rows, by the folded item: a row in another one would be multiplied
+    wrongly.
 
     Raises:
         SetupError: the file cannot be read, or rows are wrong; all of them at once.
@@ -31,9 +31,9 @@ def own_rows(home: Path, *, units: Mapping[str, str]) -> tuple[Price, ...]:
     faults = [
         *rows.faults,
         *(
-            f"{one.item}: its unit is {units[one.item]}, not {one.unit}"
+            f"{one.item}: its unit is {units[fold(one.item)]}, not {one.unit}"
             for one in rows.prices
-            if units.get(one.item, one.unit) != one.unit
+            if units.get(fold(one.item), one.unit) != one.unit
         ),
     ]
     if faults:

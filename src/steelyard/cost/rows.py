@@ -21,14 +21,14 @@ _KEYS = (*_TEXTS, *_NUMBERS, *_DATES, "above_tokens")
 _NEEDED = ("item", "usd", "unit", "seen")
 _ITEM = re.compile(r"[A-Za-z0-9][\w.:@+-]*(/[A-Za-z0-9][\w.:@+-]*)+")
 # What those who multiply rely on, by the first word of an item.
-_UNITS = {
+UNITS = {
     "gpu": "USD/hour",
     "llm": "USD/Mtoken",
     "embedding": "USD/Mtoken",
     "tuning": "USD/Mtoken",
     "person": "USD/hour",
 }
-_DIRECTIONS = ("in", "cached", "out")
+DIRECTIONS = ("in", "cached", "out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Rows:
 
     prices: tuple[Price, ...] = ()
     faults: tuple[str, ...] = ()
+
+
+def fold(item: str) -> str:
+    """Return an item as all its spellings are: sellers write `5-5` where others write `5.5`."""
+    return item.lower().replace(".", "-")
 
 
 def read_built_in(text: str) -> Rows:
@@ -114,11 +119,11 @@ def _item_faults(table: Mapping[str, Any]) -> Iterator[str]:
         yield f"item {item!r} is no path of names: write it as llm/NAME/in or gpu/NAME"
         return
     first, last = item.split("/")[0], item.split("/")[-1]
-    needed = _UNITS.get(first)
+    needed = UNITS.get(first)
     if needed and isinstance(unit, str) and unit != needed:
         yield f"unit {unit!r}: items of {first}/ are priced in {needed}"
-    if first == "llm" and (last not in _DIRECTIONS or item.count("/") < 2):
-        yield f"item {item!r} must end in /{', /'.join(_DIRECTIONS)}"
+    if first == "llm" and (last not in DIRECTIONS or item.count("/") < 2):
+        yield f"item {item!r} must end in /{', /'.join(DIRECTIONS)}"
 
 
 def _amount_faults(table: Mapping[str, Any]) -> Iterator[str]:
@@ -181,16 +186,17 @@ def _clashes(prices: Sequence[Price]) -> Iterator[str]:
     tiers: dict[tuple[str, int], list[Price]] = {}
     units: dict[str, str] = {}
     for one in prices:
-        tiers.setdefault((one.item, one.above_tokens), []).append(one)
-        if units.setdefault(one.item, one.unit) != one.unit:
-            yield f"{one.item} is priced in {units[one.item]} and in {one.unit}: keep one unit"
-    for (item, above), rows in tiers.items():
+        tiers.setdefault((fold(one.item), one.above_tokens), []).append(one)
+        unit = units.setdefault(fold(one.item), one.unit)
+        if unit != one.unit:
+            yield f"{one.item} is priced in {unit} and in {one.unit}: keep one unit"
+    for (_, above), rows in tiers.items():
         rows.sort(key=lambda one: one.since or date.min)
         for earlier, later in pairwise(rows):
             if (earlier.until or date.max) >= (later.since or date.min):
                 tier = f" above {above:,} tokens" if above else ""
                 yield (
-                    f"{item}{tier}: the rows {period(earlier)} and {period(later)} overlap: "
+                    f"{later.item}{tier}: the rows {period(earlier)} and {period(later)} overlap: "
                     "end the earlier one with `until`, or remove one"
                 )
 
