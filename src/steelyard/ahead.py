@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 
 from steelyard.embed import EmbedOptions
+from steelyard.infra.quiet import ONE_THREAD
 from steelyard.parts import make_embedder, make_reranker
 from steelyard.rerank import RerankOptions, is_endpoint
 from steelyard.settings import Settings
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 WITHIN_S = 600.0
 RERANKER, EMBEDDER = "reranker", "embedder"
-_NICENESS = 10
+_NICENESS = 19
 
 
 async def build_ahead(what: str, settings: Settings) -> None:
@@ -34,6 +35,7 @@ async def build_ahead(what: str, settings: Settings) -> None:
         sys.executable,
         "-m",
         "steelyard.ahead",
+        env=os.environ | ONE_THREAD,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
@@ -53,6 +55,7 @@ async def build_ahead(what: str, settings: Settings) -> None:
 def main() -> None:
     """Build what standard input names, and end."""
     with suppress(AttributeError, OSError):
+        # Not SCHED_IDLE, which a server that is never idle would let wait for ever.
         os.nice(_NICENESS)
     told = json.loads(sys.stdin.read())
     settings = replace(

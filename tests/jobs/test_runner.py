@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from steelyard.jobs import RUNS, Wish, events, progress_of, read_curves, read_standing, wish
-from steelyard.jobs.quiet import give_way
+from steelyard.infra.quiet import give_way
 from steelyard.jobs.record import save_progress
 
 

@@ -37,7 +37,7 @@ class Children:
         Raises:
             SetupError: it cannot be started.
         """
-        quiet = [sys.executable, "-m", "steelyard.jobs.quiet", *command]
+        quiet = [sys.executable, "-m", "steelyard.infra.quiet", *command]
         make_folder(log.parent)
         with explained(log), log.open("ab") as out:
             try:

@@ -1,4 +1,4 @@
-"""`python -m steelyard.jobs.quiet COMMAND ...`: run a command that gives way to everything else.
+"""`python -m steelyard.infra.quiet COMMAND ...`: run a command that gives way to everything else.
 
 The priorities are taken before the command replaces this process, so that the threads that it
 makes have them too, and so that a server need run nothing between fork and exec.
