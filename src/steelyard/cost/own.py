@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -73,12 +72,9 @@ def remove_rows(home: Path, item: str, *, units: Mapping[str, str]) -> tuple[Pri
     starts = [found.start() for found in _ROW.finditer(text)]
     pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=False)]
     kept = [piece for piece, one in zip(pieces, before, strict=False) if one not in gone]
-    after = (text[: starts[0]] if starts else "") + "".join(kept)
-    try:
-        sound = _checked(after, units) == Rows(tuple(one for one in before if one not in gone))
-    except tomllib.TOMLDecodeError:
-        sound = False
-    if not sound:
+    after = "".join((text[: starts[0]], *kept)) if starts else ""
+    rest = Rows(tuple(one for one in before if one not in gone))
+    if len(starts) != len(before) or _checked(after, units) != rest:
         raise SetupError(f"{home / FILE_NAME} is written too freely to edit; remove the rows there")
     with explained(home / FILE_NAME):
         write_atomic(home / FILE_NAME, after.encode())
