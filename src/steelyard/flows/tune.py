@@ -11,6 +11,7 @@ from pathlib import Path
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.training import TrainingRow
 from steelyard.core.tuning import RunState
+from steelyard.cost import Book
 from steelyard.datasets import list_sets
 from steelyard.datasets.training import (
     Version,
@@ -107,7 +108,7 @@ def plan(home: Path, recipe: Recipe, *, probe: bool = False, allow_leaks: bool =
     found = ready(home, recipe, allow_leaks=allow_leaks)
     task = task_for(found.recipe)
     sets = prepare(task, found.recipe, found.rows)
-    made = make_plan(task, found.recipe, sets)
+    made = make_plan(task, found.recipe, sets, prices=Book(home))
     return probed(made, task, found.recipe, sets) if probe else made
 
 

@@ -1,13 +1,14 @@
 """What a run will take, told before any weights are loaded: tokens, steps, memory, money."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any
 
+from steelyard.core.prices import Price, Prices
 from steelyard.core.tuning import TokenAccount, TuneKind
-from steelyard.tune.prices import GPUS, age_warning, managed_offers
+from steelyard.tune.gpus import GPUS
 from steelyard.tune.recipe import Recipe
 from steelyard.tune.schedule import every, num_steps
 from steelyard.tune.task import Sets, Task
@@ -21,6 +22,7 @@ _KEPT_BY_PAIRS = 3 / 32
 _PROCESS_BYTES = 600 * 2**20  # torch and transformers, before any weight
 _OPTIMIZER_BYTES = 12  # gradient and Adam's two moments, four bytes each
 _GPU_USE = 0.25  # of a GPU's peak that a run reaches: a plain assumption, said with the figure
+_SIZE = re.compile(r"/up-to-(\d+(?:\.\d+)?)b$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Plan:
     step_seconds: float = 0.0
 
 
-def make_plan(task: Task, recipe: Recipe, sets: Sets, *, today: date | None = None) -> Plan:
+def make_plan(task: Task, recipe: Recipe, sets: Sets, *, prices: Prices) -> Plan:
     """Return what a run of prepared rows will take; loads no weights."""
     shape, train, lengths = task.shape(), recipe.train, sets.train.lengths
     steps = num_steps(train, num_examples=len(lengths))
@@ -96,33 +98,53 @@ def make_plan(task: Task, recipe: Recipe, sets: Sets, *, today: date | None = No
         num_trainable=shape.num_trainable,
         memory_bytes=memory,
         available_bytes=available,
-        costs=costs(recipe, shape.num_parameters, run_tokens, today=today or date.today()),
+        costs=costs(recipe, shape.num_parameters, run_tokens, prices=prices),
         notes=tuple(notes),
     )
 
 
-def costs(recipe: Recipe, parameters: int, tokens: int, *, today: date) -> tuple[Cost, ...]:
+def costs(recipe: Recipe, parameters: int, tokens: int, *, prices: Prices) -> tuple[Cost, ...]:
     """Return what the run would cost on rented GPUs, and a language model's at managed offers.
 
     A trained token takes some 6 floating-point operations a parameter (Kaplan et al., 2020);
-    adapters save the gradients of frozen weights, 2 of the 6.
+    adapters save the gradients of frozen weights, 2 of the 6. What has no price is left out.
     """
     operations = (6 if recipe.method == "full" else 4) * parameters * tokens
     found: list[Cost] = []
+    priced = set(prices.items("gpu/"))
     for gpu in GPUS:
+        if gpu.item not in priced:
+            continue
+        price = prices.price(gpu.item)
         hours = operations / (gpu.peak_tflops * 1e12 * _GPU_USE) / 3600
-        note = f"at {_GPU_USE:.0%} of its peak; {gpu.source}, {gpu.seen}"
-        warning = age_warning(gpu.source, gpu.seen, today=today)
-        note = f"{note}; {warning}" if warning else note
-        found.append(Cost(gpu.gpu, hours * gpu.low_usd, hours * gpu.high_usd, hours, note))
+        note = f"at {_GPU_USE:.0%} of its peak; {_attested(price, prices)}"
+        found.append(Cost(gpu.name, hours * price.low_usd, hours * price.high_usd, hours, note))
     if recipe.kind is TuneKind.LLM:
-        for offer in managed_offers(parameters / 1e9):
-            usd = offer.usd * tokens / 1e6
-            warning = age_warning(offer.source, offer.seen, today=today)
-            note = f"LoRA, {offer.usd:g} a million tokens; {offer.source}, {offer.seen}"
-            note = f"{note}; {warning}" if warning else note
-            found.append(Cost(offer.offer, usd, usd, 0.0, note))
+        for price in managed_offers(parameters / 1e9, prices):
+            low, high = (usd * tokens / 1e6 for usd in (price.low_usd, price.high_usd))
+            note = f"LoRA, {price.usd:g} a million tokens; {_attested(price, prices)}"
+            found.append(Cost(price.seller, low, high, 0.0, note))
     return tuple(found)
+
+
+def managed_offers(billions: float, prices: Prices) -> tuple[Price, ...]:
+    """Return each seller's price for a model of so many billions of parameters: that of the
+    smallest size that holds it, by items such as `tuning/SELLER/up-to-16b`."""
+    sized = [
+        (float(found[1]), prices.price(item))
+        for item in prices.items("tuning/")
+        if (found := _SIZE.search(item))
+    ]
+    cheapest: dict[str, Price] = {}
+    for most, price in sorted(sized, key=lambda one: (one[0], one[1].item)):
+        if billions <= most:
+            cheapest.setdefault(price.item.rpartition("/")[0], price)
+    return tuple(cheapest.values())
+
+
+def _attested(price: Price, prices: Prices) -> str:
+    """Return where a price is from, and what to know of it."""
+    return "; ".join((f"{price.source}, seen {price.seen}", *prices.warnings(price)))
 
 
 def _kept_floats(recipe: Recipe) -> float:
