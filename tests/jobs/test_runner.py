@@ -5,8 +5,8 @@ import signal
 import time
 from dataclasses import replace
 
-from steelyard.jobs import RUNS, Wish, events, progress_of, read_curves, read_standing, wish
 from steelyard.infra.quiet import give_way
+from steelyard.jobs import RUNS, Wish, events, progress_of, read_curves, read_standing, wish
 from steelyard.jobs.record import save_progress
 
 

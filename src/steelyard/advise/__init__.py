@@ -1,0 +1,29 @@
+"""Weighs ways to answer by cost, quality and waiting: which to take, and what would flip that."""
+
+from steelyard.advise.advice import Advice, advise
+from steelyard.advise.measured import DEFAULTS, Arm, ArmMeasured, Figure, Measured
+from steelyard.advise.named import named_scenario, scenario_names, scenario_of_file
+from steelyard.advise.scenario import Choices, Scenario, Throughput, Value
+from steelyard.advise.solve import Question
+from steelyard.advise.wire import advice_json, scenario_json, specs_json
+
+__all__ = [
+    "DEFAULTS",
+    "Advice",
+    "Arm",
+    "ArmMeasured",
+    "Choices",
+    "Figure",
+    "Measured",
+    "Question",
+    "Scenario",
+    "Throughput",
+    "Value",
+    "advice_json",
+    "advise",
+    "named_scenario",
+    "scenario_json",
+    "scenario_names",
+    "scenario_of_file",
+    "specs_json",
+]
