@@ -6,6 +6,7 @@ import json
 import httpx2
 import pytest
 
+from steelyard.core.chat import Finish
 from steelyard.core.errors import UpstreamError
 from steelyard.generate.deltas import Delta, read_deltas
 
@@ -49,3 +50,33 @@ def test_what_came_before_an_error_in_the_same_chunk_is_not_lost(bad: bytes) -> 
 def test_what_follows_the_end_is_not_read() -> None:
     found = read(event("a", finish_reason="stop") + b"data: [DONE]\n\n" + event("b"))
     assert found == [Delta("a", None, 1)]
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 2}, Finish(9, 2)),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": None},
+            Finish(9, 2),
+        ),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 0}},
+            Finish(9, 0, cached_tokens=0),
+        ),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 8}},
+            Finish(9, 0, cached_tokens=8),
+        ),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 80}},
+            Finish(9, 0, cached_tokens=9),
+        ),
+        ({"prompt_tokens": -9, "completion_tokens": True}, Finish()),
+        ({"prompt_tokens": "9", "prompt_tokens_details": {"cached_tokens": "8"}}, Finish()),
+    ],
+)
+def test_the_servers_count_of_tokens_is_read_and_nonsense_is_not(usage, told) -> None:
+    last = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    found = read(event("a", finish_reason="stop") + last + b"data: [DONE]\n\n")
+    assert [one.usage for one in found if one.usage] == [told]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+EXTRACTIVE = "extractive"  # how the model of an answer in the documents' own words begins
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -53,7 +55,8 @@ class Usage:
     Stages of `timings_ms` in order: cache, embed, dense, lexical, fuse, fetch, rerank, search
     (embed to rerank as a whole), context, first_token (from the question to the first visible
     token), generate, total. `context_tokens` of sources went to the generator; `saved_tokens`
-    were found and left out.
+    were found and left out. `cached_tokens` of the prompt came from the model server's own
+    cache; None: it does not tell.
     """
 
     timings_ms: Mapping[str, float] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class Usage:
     model: str = ""
     context_tokens: int = 0
     saved_tokens: int = 0
+    cached_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +147,14 @@ class Asker:
 class Finish:
     """A generator's last word: what it used. Token counts are 0 where the backend is silent.
 
-    `confidence` and `short` are as in `Answer`.
+    `confidence` and `short` are as in `Answer`, `cached_tokens` as in `Usage`.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     confidence: float | None = None
     short: str = ""
+    cached_tokens: int | None = None
 
 
 Piece = Token | Finish

@@ -253,6 +253,7 @@ class Answering:
                 model=draft.model,
                 context_tokens=context.num_tokens,
                 saved_tokens=context.saved_tokens,
+                cached_tokens=draft.finish.cached_tokens,
             ),
             cache=outcome,
             bundle=self._bundle,

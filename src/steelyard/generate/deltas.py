@@ -1,7 +1,7 @@
 """The pieces of a streamed chat completion."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -127,9 +127,19 @@ def _delta(event: dict[str, Any], where: str) -> Delta:
 def _usage(usage: object) -> Finish | None:
     if not isinstance(usage, dict):
         return None
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (count if isinstance(count, int) else 0 for count in counts)
-    return Finish(prompt, completion)
+    prompt, completion = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
+    details = usage.get("prompt_tokens_details")
+    cached = _count(details, "cached_tokens") if isinstance(details, dict) else None
+    if cached is not None:
+        cached = min(cached, prompt or 0)
+    return Finish(prompt or 0, completion or 0, cached_tokens=cached)
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int | None:
+    """Return a count of tokens; None where there is none, or nonsense."""
+    count = counts.get(name)
+    sound = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+    return count if sound else None
 
 
 class ThoughtFilter:

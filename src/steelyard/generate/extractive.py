@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from steelyard.core.chat import Finish, Message, Passage, Piece, Token
+from steelyard.core.chat import EXTRACTIVE, Finish, Message, Passage, Piece, Token
 from steelyard.core.protocols import Embedder
 from steelyard.core.ranking import Vector
 from steelyard.generate.candidates import Candidate
@@ -72,7 +72,7 @@ class ExtractiveGenerator:
 
     @property
     def model(self) -> str:
-        return "extractive" if self._reader is None else f"extractive, {self._reader.model}"
+        return EXTRACTIVE if self._reader is None else f"{EXTRACTIVE}, {self._reader.model}"
 
     async def generate(
         self, question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()

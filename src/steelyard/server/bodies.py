@@ -220,6 +220,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
             "model": answer.usage.model,
             "context_tokens": answer.usage.context_tokens,
             "saved_tokens": answer.usage.saved_tokens,
+            "cached_tokens": answer.usage.cached_tokens,
         },
         "cache": answer.cache,
         "bundle": answer.bundle,

@@ -164,13 +164,16 @@ def _head(identity: str, kind: str) -> dict[str, Any]:
     return {"id": identity, "object": kind, "created": int(time.time()), "model": MODEL}
 
 
-def _usage(answer: Answer) -> dict[str, int]:
+def _usage(answer: Answer) -> dict[str, Any]:
     prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
-    return {
+    told: dict[str, Any] = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
+    if answer.usage.cached_tokens is not None:
+        told["prompt_tokens_details"] = {"cached_tokens": answer.usage.cached_tokens}
+    return told
 
 
 def _encode(vector: np.ndarray[Any, Any], encoding_format: str) -> list[float] | str:

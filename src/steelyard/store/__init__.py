@@ -1,5 +1,6 @@
 """SQLite as the only truth: documents, chunks, vectors, access, keys and logs."""
 
+from steelyard.store.answers import HITS
 from steelyard.store.codec import text_hash
 from steelyard.store.filters import compile_filter
 from steelyard.store.pseudonyms import Pseudonyms
@@ -23,12 +24,14 @@ from steelyard.store.records import (
     Switch,
     Ticket,
     UnembeddedChunk,
+    UsedAnswer,
 )
 from steelyard.store.store import DATABASE, Store
 from steelyard.store.versions import Registered, ServedVersions
 
 __all__ = [
     "DATABASE",
+    "HITS",
     "OPERATOR",
     "ApiKey",
     "ClaimedEmbedder",
@@ -52,6 +55,7 @@ __all__ = [
     "Switch",
     "Ticket",
     "UnembeddedChunk",
+    "UsedAnswer",
     "compile_filter",
     "text_hash",
 ]

@@ -1,5 +1,6 @@
 """The query log: what was asked and answered, and what people thought of it."""
 
+import hashlib
 import json
 import secrets
 import time
@@ -12,7 +13,7 @@ from steelyard.core.errors import InputError, NotFound
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.sqlite import Database
 from steelyard.store.codec import dump, dump_groups, load_groups
-from steelyard.store.records import LoggedAnswer
+from steelyard.store.records import LoggedAnswer, UsedAnswer
 
 MAX_ANSWERS = 50_000
 MAX_AGE_S = 90 * 86_400.0
@@ -27,8 +28,16 @@ _COLUMNS = (
     "id", "at", "principal", "collection", "question", "text", "answerable", "citations",
     "timings_ms", "model", "snapshot", "bundle", "user", "experiment", "arm", "cache",
     "unsupported", "degraded", "error", "groups", "k", "filter", "more_collections", "history",
+    "prompt_tokens", "cached_tokens", "completion_tokens", "context_tokens",
 )  # fmt: skip
 _INSERT = f"INSERT INTO answers ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_USED = """
+SELECT text, at, principal, collection, bundle, model, cache, error, prompt_tokens, cached_tokens,
+    completion_tokens, coalesce(json_extract(timings_ms, '$.generate'), 0) / 1000
+FROM answers WHERE at >= ? ORDER BY key
+"""
+_UNKNOWN = dict.fromkeys(_COLUMNS[-4:])
+HITS = ("exact", "semantic")  # cache outcomes of an answer that was served again
 # A rated answer stays: people rate few, and those are what tuning learns from.
 _TRIM = """
 DELETE FROM answers WHERE (key <= ? OR at < ?)
@@ -77,6 +86,7 @@ class Answers:
             "unsupported": dump([[span.start, span.end] for span in answer.unsupported]),
             "degraded": dump(list(answer.degraded)),
             "error": asker.failure,
+            **_used(answer),
         }
         self._append(given | _asked(query, history, asker))
 
@@ -104,6 +114,7 @@ class Answers:
             "unsupported": "[]",
             "degraded": "[]",
             "error": error,
+            **_UNKNOWN,
         }
         self._append(given | _asked(query, history, asker))
 
@@ -149,6 +160,14 @@ class Answers:
                 (row[0], principal.id, rating, comment, correction.strip(), time.time()),
             )
 
+    def used_answers(self, *, since: float = 0.0) -> list[UsedAnswer]:
+        """Return what each logged question used, the oldest first; for operators."""
+        with self._database.reading() as connection:
+            return [
+                UsedAnswer(hashlib.sha256(text.encode(errors="replace")).digest()[:16], *used)
+                for text, *used in connection.execute(_USED, (since,))
+            ]
+
     def log_is_whole_since(self) -> float:
         """Return since when the log has everything, in Unix seconds."""
         with self._database.reading() as connection:
@@ -175,6 +194,19 @@ class Answers:
             found = connection.execute(_RECENT, wanted)
             names = [column[0] for column in found.description]
             return [_logged(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+
+
+def _used(answer: Answer) -> dict[str, int | None]:
+    """Return an answer's tokens: None where they are not known, 0 where nothing was asked."""
+    usage = answer.usage
+    if answer.cache in HITS:
+        return dict.fromkeys(_UNKNOWN, 0)
+    return {
+        "prompt_tokens": usage.prompt_tokens or None,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens or None,
+        "context_tokens": usage.context_tokens,
+    }
 
 
 def _check_length(name: str, text: str, most: int) -> None:
@@ -230,4 +262,8 @@ def _logged(row: Mapping[str, Any]) -> LoggedAnswer:
         filter=json.loads(row["filter"]),
         more_collections=tuple(json.loads(row["more_collections"])),
         history=None if history is None else tuple(Message(*turn) for turn in json.loads(history)),
+        prompt_tokens=row["prompt_tokens"],
+        cached_tokens=row["cached_tokens"],
+        completion_tokens=row["completion_tokens"],
+        context_tokens=row["context_tokens"],
     )

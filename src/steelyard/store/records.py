@@ -189,7 +189,8 @@ class LoggedAnswer:
 
     The fields from `bundle` on are as in `Asker`, `Answer` and `Query`. `error` is why there is
     no answer. In lines of older versions they are at their defaults: `groups` None is not known.
-    `history` None: a conversation too long to be kept.
+    `history` None: a conversation too long to be kept. Tokens None: not known, as of a model
+    that does not tell; 0: nothing was asked, as where the cache answered.
     """
 
     id: str
@@ -219,6 +220,32 @@ class LoggedAnswer:
     more_collections: tuple[str, ...] = ()
     history: tuple[Message, ...] | None = ()
     correction: str = ""
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedAnswer:
+    """What a logged question used, for what it cost.
+
+    Tokens None: not known; 0: nothing was asked, as where the cache answered. `generate_s` is
+    how long the model worked. Equal `text`s were one answer: it is a hash of the answer's.
+    """
+
+    text: bytes
+    at: float
+    principal_id: str
+    collection: str
+    bundle: str
+    model: str
+    cache: str
+    error: str
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    generate_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,9 +177,26 @@ _VERSION_6 = (
     ) STRICT""",
 )
 
+_VERSION_7 = (
+    # What the model of an answer read and wrote, for what it cost. NULL: nobody knows, as of
+    # every answer from before. 0: nothing, as of an answer that was served again.
+    "ALTER TABLE answers ADD COLUMN prompt_tokens INTEGER",
+    "ALTER TABLE answers ADD COLUMN cached_tokens INTEGER",
+    "ALTER TABLE answers ADD COLUMN completion_tokens INTEGER",
+    "ALTER TABLE answers ADD COLUMN context_tokens INTEGER",
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
-    migrations=(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
+    migrations=(
+        _VERSION_1,
+        _VERSION_2,
+        _VERSION_3,
+        _VERSION_4,
+        _VERSION_5,
+        _VERSION_6,
+        _VERSION_7,
+    ),
     rebuild="steelyard ingest PATH...",
 )
 

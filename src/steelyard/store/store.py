@@ -99,6 +99,7 @@ class Store:
         self.log_failure = answers.log_failure
         self.add_feedback = answers.add_feedback
         self.recent_answers = answers.recent_answers
+        self.used_answers = answers.used_answers
         self.log_is_whole_since = answers.log_is_whole_since
 
         experiments = Experiments(database)
