@@ -1,6 +1,7 @@
 """Arms over homes: the production flow, a set's documents ingested once, and gold beside it."""
 
 import asyncio
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from steelyard.arms import Laboratory, read_arms
 from steelyard.core.errors import InputError, SetupError
 from steelyard.core.evaluation import GoldSpan, Question, QuestionSet, SetDocument
 from steelyard.core.ranking import Ranking
+from steelyard.cost.own import add_row
 from steelyard.flows.library import NewText
 from steelyard.infra.mock_llm import MockOptions, serve_mock_llm
 from steelyard.retrieve import search
@@ -151,6 +153,34 @@ def test_a_model_server_that_fails_is_an_outcome_and_no_crash(tmp_path):
     # Production falls back to quotation, and says so: so does the arm.
     assert gone.degraded
     assert gone.degraded[0].startswith("llm:")
+
+
+@pytest.mark.parametrize(("model", "is_known"), [("gpt-6-luna", True), ("ours-8b", False)])
+def test_an_answer_costs_what_the_book_says_of_its_model_or_nobody_knows(tmp_path, model, is_known):
+    specs = read_arms("rag", lines=("dear=rag usd_per_mtok_in=1000 usd_per_mtok_out=0",))
+
+    async def asked(url):
+        laboratory = Laboratory(tmp_path, flags=HASHING | {"llm.url": url, "llm.model": model})
+        async with laboratory.opened(SET, specs) as opened:
+            keys = [arm.item_key(QUESTIONS[0]) for arm in opened.arms]
+            return keys, [await arm.run(QUESTIONS[0]) for arm in opened.arms]
+
+    async def main():
+        async with serve_mock_llm(MockOptions(reply="Twenty-one days [1].")) as mock:
+            first = await asked(mock.url)
+            row = {"item": "gpu/h200", "usd": 1.0, "unit": "USD/hour", "seen": date.today()}
+            add_row(tmp_path, row, units={})
+            return first, await asked(mock.url)
+
+    (keys, (rag, dear)), (later, _) = asyncio.run(main())
+    usage = rag.answer.usage
+    assert min(usage.prompt_tokens, usage.completion_tokens) > 0
+    listed = (usage.prompt_tokens * 0.10 + usage.completion_tokens * 0.50) / 1e6
+    assert rag.cost_usd == (pytest.approx(listed) if is_known else None)
+    assert dear.cost_usd == pytest.approx(usage.prompt_tokens * 1e-3)
+    # With other prices what was kept is not used again, but where they were given by hand.
+    assert later[0] != keys[0]
+    assert later[1] == keys[1]
 
 
 def test_a_timeout_is_an_outcome(tmp_path):

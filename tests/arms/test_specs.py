@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.arms import BUILT_IN, Prices, read_arms
+from steelyard.arms import BUILT_IN, read_arms
 from steelyard.core.errors import InputError
+from steelyard.cost import Rates
 
 ARMS = """
 [wide]
@@ -39,7 +40,7 @@ def test_a_file_has_a_table_an_arm(tmp_path):
     file.write_text(ARMS)
     wide, cheap = read_arms("", file=file)
     assert (wide.k, dict(wide.options)) == (20, {"retrieve.pool": 100})
-    assert cheap.prices == Prices(usd_per_mtok_in=0.5)
+    assert cheap.rates == Rates(usd_per_mtok_in=0.5)
 
 
 def test_the_tuned_arms_are_the_base_and_rag_with_the_tuned_model():
@@ -98,12 +99,12 @@ def test_a_torn_file_is_named(tmp_path):
 
 
 def test_costs_add_up_and_are_not_told_without_a_price():
-    both = Prices(usd_per_mtok_in=2.0, usd_per_mtok_out=10.0, usd_per_hour=3.6)
+    both = Rates(usd_per_mtok_in=2.0, usd_per_mtok_out=10.0, usd_per_hour=3.6)
     assert both.cost_usd(tokens_in=1000, tokens_out=100, wall_ms=500) == pytest.approx(
         0.002 + 0.001 + 0.0005
     )
-    assert Prices().cost_usd(tokens_in=1000, tokens_out=100, wall_ms=500) is None
-    assert Prices(usd_per_mtok_out=0.0).cost_usd(tokens_in=9, tokens_out=9, wall_ms=9) == 0.0
+    assert Rates().cost_usd(tokens_in=1000, tokens_out=100, wall_ms=500) is None
+    assert Rates(usd_per_mtok_out=0.0).cost_usd(tokens_in=9, tokens_out=9, wall_ms=9) == 0.0
 
 
 def test_only_bm25_reads_documents_whole():

@@ -1,7 +1,7 @@
 """Arms: ways to serve, named in words, opened over a home as production opens it."""
 
 from steelyard.arms.laboratory import Laboratory, Opened
-from steelyard.arms.specs import ANSWERING, BUILT_IN, ArmSpec, Prices, read_arms
+from steelyard.arms.specs import ANSWERING, BUILT_IN, ArmSpec, read_arms
 
 __all__ = [
     "ANSWERING",
@@ -9,6 +9,5 @@ __all__ = [
     "ArmSpec",
     "Laboratory",
     "Opened",
-    "Prices",
     "read_arms",
 ]

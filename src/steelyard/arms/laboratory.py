@@ -19,6 +19,7 @@ from steelyard.core.errors import InputError, SetupError
 from steelyard.core.evaluation import QuestionSet, SetDocument
 from steelyard.core.ranking import PUBLIC, Principal, Query
 from steelyard.core.registry import Champions
+from steelyard.cost import Book
 from steelyard.datasets import bind
 from steelyard.flows.questions import read_documents
 from steelyard.infra.concurrent import compute
@@ -112,6 +113,7 @@ class Laboratory:
             deadline_s=self.deadline_s,
             timeout_s=self.timeout_s,
             queries=self.queries,
+            prices=Book(self.home),
         )
         if bundle.settings.retrieve.legs != "none" or not spec.answers:
             _ = bundle.retriever  # so that a wrong model is told before the first question

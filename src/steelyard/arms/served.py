@@ -11,11 +11,12 @@ from time import perf_counter
 from steelyard.arms.gold import GoldRetriever
 from steelyard.arms.specs import ANSWER_K, SEARCH_K, ArmSpec
 from steelyard.bundle import Bundle
-from steelyard.core.chat import Answer
+from steelyard.core.chat import EXTRACTIVE, Answer
 from steelyard.core.deadline import Deadline
 from steelyard.core.errors import SteelyardError
 from steelyard.core.evaluation import Outcome, Question, Ranked
 from steelyard.core.ranking import Principal, Query, SearchResult
+from steelyard.cost import ModelPrices, answer_bill, used_by
 from steelyard.flows.answer import Wish
 from steelyard.flows.cached import CacheUse
 from steelyard.infra.concurrent import Workers
@@ -28,7 +29,8 @@ class Asking:
 
     `documents` names what is asked of: equal names, equal documents. `deadline_s` is the
     production deadline of the search, `timeout_s` of everything. `queries` say for single
-    questions, by id, as whom, where and for how many sources they are asked.
+    questions, by id, as whom, where and for how many sources they are asked. `prices` tell what
+    a model costs that has no price by hand.
     """
 
     principal: Principal
@@ -38,6 +40,7 @@ class Asking:
     deadline_s: float = 10.0
     timeout_s: float = 180.0
     queries: Mapping[str, Query] = field(default_factory=dict)
+    prices: ModelPrices | None = None
 
 
 class ServedArm:
@@ -87,9 +90,11 @@ class ServedArm:
         shaping: list[object] = [
             asking.code, asking.documents, query.collection, sorted(query.principal.groups),
             asking.deadline_s, self._bundle.name, repr(self._bundle.settings.cache),
-            spec.answers, query.k, spec.gold, repr(spec.prices),
+            spec.answers, query.k, spec.gold, repr(spec.rates),
             question.text, [[turn.role, turn.content] for turn in question.history],
         ]  # fmt: skip
+        if spec.answers and not spec.rates.given and asking.prices is not None:
+            shaping.append(asking.prices.identity)
         if query.filter or query.more_collections:
             shaping += [dict(query.filter), list(query.more_collections)]
         if spec.gold:
@@ -101,7 +106,9 @@ class ServedArm:
 
         A language model is not asked: that may cost money.
         """
-        bundle = self._bundle
+        bundle, prices = self._bundle, self._asking.prices
+        if self._spec.answers and prices is not None:
+            _is_priced(bundle.generator.model, prices)  # list prices are loaded by the first model
         with suppress(SteelyardError):
             query = Query("warm up", self._asking.principal, collection=self._asking.collection)
             await bundle.retriever.search(query, deadline=Deadline(self._asking.timeout_s))
@@ -141,7 +148,7 @@ class ServedArm:
                 ranking=_documents(result),
                 timings_ms=result.timings_ms,
                 wall_ms=_ms(started),
-                cost_usd=spec.prices.cost_usd(tokens_in=0, tokens_out=0, wall_ms=_ms(started)),
+                cost_usd=spec.rates.cost_usd(tokens_in=0, tokens_out=0, wall_ms=_ms(started)),
                 degraded=result.degraded,
             )
         answering = self._bundle.answering
@@ -158,13 +165,27 @@ class ServedArm:
             answer=answer,
             timings_ms=answer.usage.timings_ms,
             wall_ms=wall_ms,
-            cost_usd=spec.prices.cost_usd(
-                tokens_in=answer.usage.prompt_tokens,
-                tokens_out=answer.usage.completion_tokens,
-                wall_ms=wall_ms,
-            ),
+            cost_usd=self._cost_usd(answer, wall_ms),
             degraded=answer.degraded,
         )
+
+    def _cost_usd(self, answer: Answer, wall_ms: float) -> float | None:
+        """Return what an answer cost: by hand, or as a model of the book; None: not known."""
+        rates, prices, usage = self._spec.rates, self._asking.prices, answer.usage
+        if rates.given:
+            return rates.cost_usd(
+                tokens_in=usage.prompt_tokens,
+                tokens_out=usage.completion_tokens,
+                wall_ms=wall_ms,
+            )
+        if prices is None or not _is_priced(usage.model, prices):
+            return None
+        return answer_bill(used_by(answer), prices).usd
+
+
+def _is_priced(model: str, prices: ModelPrices) -> bool:
+    """Return whether tokens of a model have a price; the documents' own words have no tokens."""
+    return not model.startswith(EXTRACTIVE) and prices.model(model) is not None
 
 
 def _documents(result: SearchResult) -> tuple[Ranked, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core.errors import InputError
+from steelyard.cost import Rates
 from steelyard.settings import option_fault, option_types
 
 SEARCH_K = 50  # chunks, so that ten documents are nearly always among them
@@ -17,31 +18,12 @@ WHOLE = 1_000_000  # tokens: no document is longer, so that each is one chunk
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars for a million tokens read and written by the model, and for an hour of the
-    machine that answers; None: not known, so no cost is told."""
-
-    usd_per_mtok_in: float | None = None
-    usd_per_mtok_out: float | None = None
-    usd_per_hour: float | None = None
-
-    def cost_usd(self, *, tokens_in: int, tokens_out: int, wall_ms: float) -> float | None:
-        """Return what an answer cost; None without any price."""
-        parts = (
-            (self.usd_per_mtok_in, tokens_in / 1e6),
-            (self.usd_per_mtok_out, tokens_out / 1e6),
-            (self.usd_per_hour, wall_ms / 3.6e6),
-        )
-        known = [price * amount for price, amount in parts if price is not None]
-        return sum(known) if known else None
-
-
-@dataclass(frozen=True, slots=True)
 class ArmSpec:
     """`options` are settings by dotted key, over those of the home.
 
     `answers`: a whole answer is asked for, else only a search. `gold`: the question's gold
-    passages stand in for what a search finds. `home` names another home to ask.
+    passages stand in for what a search finds. `home` names another home to ask. `rates` are
+    prices given by hand; without any, the price book's hold for the models that it knows.
     """
 
     name: str
@@ -50,7 +32,7 @@ class ArmSpec:
     k: int = SEARCH_K
     gold: bool = False
     home: str = ""
-    prices: Prices = field(default_factory=Prices)
+    rates: Rates = field(default_factory=Rates)
 
 
 def _search(name: str, **options: Any) -> ArmSpec:
@@ -88,9 +70,9 @@ TOLD: dict[str, tuple[ArmSpec, str]] = {
     "tuned+rag": (BUILT_IN["rag"], "--tuned llm.model=NAME"),
 }
 ANSWERING = (*(name for name, one in BUILT_IN.items() if one.answers), "tuned", "tuned+rag")
-_PRICES = ("usd_per_mtok_in", "usd_per_mtok_out", "usd_per_hour")
+_RATES = ("usd_per_mtok_in", "usd_per_mtok_out", "usd_per_hour")
 _OF_A_SERVER = "serve."
-_OWN = ("k", "home", *_PRICES)
+_OWN = ("k", "home", *_RATES)
 
 
 def read_arms(
@@ -241,4 +223,4 @@ def _own(arm: ArmSpec, key: str, value: Any) -> ArmSpec:
         if number != int(number) or not 1 <= number <= 200:
             raise ValueError("a whole number from 1 to 200 is needed")
         return replace(arm, k=int(number))
-    return replace(arm, prices=replace(arm.prices, **{key: number}))
+    return replace(arm, rates=replace(arm.rates, **{key: number}))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 EXTRACTIVE = "extractive"  # how the model of an answer in the documents' own words begins
+SERVED_AGAIN = ("exact", "semantic")  # cache outcomes of an answer that was not made anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,18 @@
 """The price book: the user's rows over our dated ones over list prices; for any day, exactly one
 row or an error."""
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.prices import Mark, Price
-from steelyard.cost.listed import listed_model, listed_rows
+from steelyard.cost.listed import listed_model, listed_release, listed_rows
 from steelyard.cost.own import own_rows
 from steelyard.cost.rows import UNITS, Rows, fold, period, read_built_in
 
@@ -45,6 +46,12 @@ class Book:
     def on(self) -> date:
         return self._on
 
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the user's rows and of ours; list prices are in it by their release."""
+        rows = [repr(layer) for layer in (self._own, _built_in(), listed_release())]
+        return hashlib.sha256("".join(rows).encode()).hexdigest()[:16]
+
     def price(self, item: str, *, prompt_tokens: float = 0) -> Price:
         """Return the row that holds on the day, for a prompt of so many tokens.
 
@@ -65,9 +72,12 @@ class Book:
         raise NotFound(self._missing(item, prompt_tokens))
 
     def items(self, beginning: str = "") -> tuple[str, ...]:
-        """Return the items that begin so and have a price on the day, sorted."""
+        """Return the items that begin so and have a price on the day, sorted.
+
+        What they begin with is written as it was asked for.
+        """
         return tuple(
-            item
+            beginning + item[len(beginning) :]
             for item, rows in self._known(beginning).items()
             if any(holds(one, self._on) for one in rows)
         )

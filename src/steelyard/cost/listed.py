@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -57,13 +58,12 @@ def listed_rows() -> tuple[Price, ...]:
     A model is `llm/NAME` at its maker's and `llm/NAME@HOST` at another's. Prices that depend on
     the hour are those of the cheap hours, up to the dearest of the day.
     """
-    import genai_prices
     from genai_prices.data import providers
 
-    version = genai_prices.__version__
-    seen = _RELEASED.get(version, _OLDEST)
-    source = f"genai-prices {version}"
-    source += f", released on {seen}" if version in _RELEASED else ", whose day is not known"
+    release = listed_release()
+    seen = _RELEASED.get(release, _OLDEST)
+    source = f"genai-prices {release}"
+    source += f", released on {seen}" if release in _RELEASED else ", whose day is not known"
     rows: dict[str, tuple[Price, ...]] = {}
     for provider in providers:
         for model in provider.models:
@@ -74,6 +74,11 @@ def listed_rows() -> tuple[Price, ...]:
             offer = _Offer(item, provider.name, source, seen)
             rows.setdefault(fold(item), tuple(_of_model(model, offer)))
     return tuple(one for rows_of_item in rows.values() for one in rows_of_item)
+
+
+def listed_release() -> str:
+    """Return which release of the list is installed; imports nothing."""
+    return version("genai-prices")
 
 
 @cache

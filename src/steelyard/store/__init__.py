@@ -1,6 +1,5 @@
 """SQLite as the only truth: documents, chunks, vectors, access, keys and logs."""
 
-from steelyard.store.answers import HITS
 from steelyard.store.codec import text_hash
 from steelyard.store.filters import compile_filter
 from steelyard.store.pseudonyms import Pseudonyms
@@ -31,7 +30,6 @@ from steelyard.store.versions import Registered, ServedVersions
 
 __all__ = [
     "DATABASE",
-    "HITS",
     "OPERATOR",
     "ApiKey",
     "ClaimedEmbedder",

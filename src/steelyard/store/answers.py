@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from steelyard.core.chat import Answer, Asker, Citation, Message, Span
+from steelyard.core.chat import SERVED_AGAIN, Answer, Asker, Citation, Message, Span
 from steelyard.core.errors import InputError, NotFound
 from steelyard.core.ranking import Principal, Query
 from steelyard.infra.sqlite import Database
@@ -37,7 +37,6 @@ SELECT text, at, principal, collection, bundle, model, cache, error, prompt_toke
 FROM answers WHERE at >= ? ORDER BY key
 """
 _UNKNOWN = dict.fromkeys(_COLUMNS[-4:])
-HITS = ("exact", "semantic")  # cache outcomes of an answer that was served again
 # A rated answer stays: people rate few, and those are what tuning learns from.
 _TRIM = """
 DELETE FROM answers WHERE (key <= ? OR at < ?)
@@ -199,7 +198,7 @@ class Answers:
 def _used(answer: Answer) -> dict[str, int | None]:
     """Return an answer's tokens: None where they are not known, 0 where nothing was asked."""
     usage = answer.usage
-    if answer.cache in HITS:
+    if answer.cache in SERVED_AGAIN:
         return dict.fromkeys(_UNKNOWN, 0)
     return {
         "prompt_tokens": usage.prompt_tokens or None,
