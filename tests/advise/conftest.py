@@ -53,3 +53,8 @@ class FakePrices:
 @pytest.fixture
 def prices() -> FakePrices:
     return FakePrices()
+
+
+@pytest.fixture
+def prices_with() -> type[FakePrices]:
+    return FakePrices

@@ -1,6 +1,6 @@
 """Weighs ways to answer by cost, quality and waiting: which to take, and what would flip that."""
 
-from steelyard.advise.advice import Advice, advise
+from steelyard.advise.advice import DRAWS, Advice, advise
 from steelyard.advise.measured import DEFAULTS, Arm, ArmMeasured, Figure, Measured
 from steelyard.advise.named import named_scenario, scenario_names, scenario_of_file
 from steelyard.advise.scenario import Choices, Scenario, Throughput, Value
@@ -9,6 +9,7 @@ from steelyard.advise.wire import advice_json, scenario_json, specs_json
 
 __all__ = [
     "DEFAULTS",
+    "DRAWS",
     "Advice",
     "Arm",
     "ArmMeasured",

@@ -11,7 +11,8 @@ from steelyard.advise.model import Option
 from steelyard.advise.solve import Question, solve
 
 _KEY = "questions_per_day"
-NUM_VOLUMES = 49
+NUM_VOLUMES = 49  # of the curves
+FINER = 40  # times as many for the break-evens: whole machines make stairs
 NUM_DRAWS = 200
 _REACH = 1_000.0
 
@@ -54,8 +55,9 @@ def volumes(question: Question) -> Volumes:
     """Return costs and break-evens from a thousandth to a thousand times the scenario's volume."""
     now, spec = question.scenario[_KEY].value, BY_KEY[_KEY]
     low, high = max(spec.low, now / _REACH), min(spec.high, now * _REACH)
-    asked_V = np.geomspace(low, high, NUM_VOLUMES)
-    at_point = solve(question, cases={_KEY: asked_V}).table
+    finer_F = np.geomspace(low, high, (NUM_VOLUMES - 1) * FINER + 1)
+    at_point = solve(question, cases={_KEY: finer_F}).table
+    asked_V = finer_F[::FINER]
     cases = {_KEY: np.repeat(asked_V, NUM_DRAWS)}
     drawn = solve(question, draws=NUM_DRAWS, cases=cases, copies=NUM_VOLUMES).table
     shape = (NUM_VOLUMES, NUM_DRAWS, len(drawn.options))
@@ -64,27 +66,29 @@ def volumes(question: Question) -> Volumes:
     ).reshape(shape)
     low_VO, high_VO = np.percentile(drawn_VBO, [5, 95], axis=1)
     curves = tuple(
-        Curve(option, at_point.total_usd[:, place], low_VO[:, place], high_VO[:, place])
+        Curve(option, at_point.total_usd[::FINER, place], low_VO[:, place], high_VO[:, place])
         for place, option in enumerate(at_point.options)
     )
     breaks = [
         found
         for one, other in combinations(range(len(curves)), 2)
-        for found in _breaks(asked_V, at_point.options, at_point.total_usd, drawn_VBO, one, other)
+        for found in _breaks(
+            finer_F, at_point.options, at_point.total_usd, asked_V, drawn_VBO, one, other
+        )
     ]
     return Volumes(asked_V, curves, tuple(sorted(breaks, key=lambda one: one.questions_per_day)))
 
 
 def _breaks(
-    asked_V: Floats,
+    finer_F: Floats,
     options: tuple[Option, ...],
-    total_VO: Floats,
+    total_FO: Floats,
+    asked_V: Floats,
     drawn_VBO: Floats,
     one: int,
     other: int,
 ) -> list[BreakEven]:
-    gap_V = total_VO[:, one] - total_VO[:, other]
-    crossings = _crossings(asked_V, gap_V)
+    crossings = _crossings(finer_F, total_FO[:, one] - total_FO[:, other])
     if not crossings:
         return []
     volume, then_lower = crossings[-1]  # whole machines may cross back and forth: the last counts

@@ -63,6 +63,10 @@ VERBS: Mapping[str, Verb] = {
         "eval_replay", "evaluation",
         "Weigh arms over questions: quality, latency and cost, with honest statistics.",
     ),
+    "advise": Verb(
+        "advise", "advise",
+        "RAG or fine-tuning or both: cost, break-even, and what would flip the advice.",
+    ),
     "embedder": Verb(
         "embedder", "embedder", "Whose vectors the home is searched by, and changing that."
     ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from steelyard.advise import (
     DEFAULTS,
+    DRAWS,
     Advice,
     Arm,
     ArmMeasured,
@@ -18,7 +19,7 @@ from steelyard.advise import (
 from steelyard.core.errors import InputError
 from steelyard.core.evaluation import ArmFigures, Interval, Report
 from steelyard.core.prices import Prices
-from steelyard.evals.report import is_quality
+from steelyard.evals.report import is_quality, is_retrieval
 
 _FIRST_WORD = ("p95_ttft_ms", "p95_ms")
 _READER, _OWN_WORDS = "reader", "extractive"
@@ -32,6 +33,7 @@ def advice_of(
     report: Report | None = None,
     measure: str = "",
     names: Mapping[str, str] | None = None,
+    draws: int = DRAWS,
 ) -> Advice:
     """Return advice from a report, or from stated defaults where there is none.
 
@@ -40,7 +42,7 @@ def advice_of(
         NotFound: a price is missing.
     """
     measured = DEFAULTS if report is None else measured_of(report, measure=measure, names=names)
-    return advise(Question(scenario, measured, prices))
+    return advise(Question(scenario, measured, prices), draws=draws)
 
 
 def measured_of(
@@ -48,13 +50,13 @@ def measured_of(
 ) -> Measured:
     """Return what a report says of the arms `base`, `rag`, `tuned` and `tuned+rag`.
 
-    `measure` "" takes the report's first measure of quality. `names` maps the report's own names
-    of arms to those four, where they differ.
+    `measure` "" takes the report's first measure of answers, else of quality. `names` maps the
+    report's own names of arms to those four, where they differ.
 
     Raises:
         InputError: no such measure or arm, or figures without intervals.
     """
-    chosen = measure or next((one for one in report.measures if is_quality(one)), "")
+    chosen = measure or _measure(report)
     faults: list[str] = []
     if chosen not in report.measures or not is_quality(chosen):
         known = [one for one in report.measures if is_quality(one)]
@@ -90,6 +92,13 @@ def measured_of(
         if paired is not None
         else np.zeros(0, np.int64),
     )
+
+
+def _measure(report: Report) -> str:
+    """Return the first measure of answers, for a search is no answer; else of any quality."""
+    quality = [one for one in report.measures if is_quality(one)]
+    of_answers = [one for one in quality if not is_retrieval(one)]
+    return next(iter(of_answers + quality), "")
 
 
 def _paired(values: Mapping[Arm, np.ndarray]) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 """Reports: as JSON, Markdown, words, and one HTML file that holds everything."""
 
 from steelyard.evals.report.blocks import item_json, shown_documents
-from steelyard.evals.report.figures import is_quality
+from steelyard.evals.report.figures import is_quality, is_retrieval
 from steelyard.evals.report.markdown import report_markdown
 from steelyard.evals.report.page import page_digest, page_policy, report_page, write_page
 from steelyard.evals.report.pairs import Side, item_rows
@@ -16,6 +16,7 @@ __all__ = [
     "baseline_of",
     "comparison_json",
     "is_quality",
+    "is_retrieval",
     "item_json",
     "item_rows",
     "page_digest",

@@ -8,6 +8,7 @@ from steelyard.core.errors import InputError
 from steelyard.core.evaluation import Better, Interval
 from steelyard.core.protocols import Measure
 from steelyard.evals.measures import parse_measure
+from steelyard.evals.measures.retrieval import RetrievalMeasure
 
 _UNITS = {"_ms": "ms", "_usd": "usd", "_tokens": "tokens"}
 NONE = "–"
@@ -30,6 +31,11 @@ def is_quality(measure: str) -> bool:
     """Tell whether the measure is about the answers, not about what they take."""
     known = measure_of(measure)
     return unit_of(measure) == "share" if known is None else known.quality
+
+
+def is_retrieval(measure: str) -> bool:
+    """Tell whether the measure is about what was found, whatever was answered."""
+    return isinstance(measure_of(measure), RetrievalMeasure)
 
 
 @cache

@@ -1,0 +1,158 @@
+"""`steelyard advise`: retrieval or fine-tuning or both, at which cost, and what flips it."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steelyard.advise import (
+    Scenario,
+    advice_json,
+    named_scenario,
+    scenario_names,
+    scenario_of_file,
+)
+from steelyard.cli import show
+from steelyard.cli.advise_show import show_advice, show_formula
+from steelyard.cli.eval_options import kept_runs
+from steelyard.cli.options import Home, Json, home_of, pairs_of
+from steelyard.core.errors import InputError
+from steelyard.core.evaluation import Report
+from steelyard.cost import Book
+from steelyard.evals.report import report_from_json
+from steelyard.flows.advise import advice_of
+
+DEFAULT = "small-team"
+
+advise = typer.Typer(
+    help="RAG or fine-tuning or both: cost, break-even, and what would flip the advice."
+)
+
+
+@advise.callback(invoke_without_command=True)
+def weigh(
+    ctx: typer.Context,
+    scenario: Annotated[
+        str, typer.Option("--scenario", "-s", help="a name (`advise scenarios`) or a TOML file")
+    ] = DEFAULT,
+    report: Annotated[
+        str,
+        typer.Option("--report", "-r", help="a run of `steelyard eval run`, `last`, or its JSON"),
+    ] = "",
+    measure: Annotated[str, typer.Option("--measure", help="the quality that counts")] = "",
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", help="what an arm of the report is, for example my-reader=rag"),
+    ] = None,
+    home: Home = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="an input or a choice: churn=0.2, churn=0.1..0.2..0.4"),
+    ] = None,
+    on: Annotated[str, typer.Option("--on", help="the day whose prices count")] = "",
+    draws: Annotated[int, typer.Option("--draws", min=100, max=100_000)] = 10_000,
+    why: Annotated[
+        str, typer.Option("--why", help="a number's formula, inputs, sources and dates")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Weigh base, rag, tuned and tuned+rag over twelve months, and say which to take.
+
+    Without a report, quality and waiting are stated defaults, and it says what to measure first.
+
+    Examples:
+
+        steelyard advise --scenario support-bot
+
+        steelyard advise --scenario internal-kb --report last --set churn=0.1..0.2..0.4
+
+        steelyard advise --report five-arms.json --set questions_per_day=2000..5000..20000 --json
+
+        steelyard advise --scenario support-bot --why 'rag@api total'
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    chosen = scenario_for(scenario, inputs_of(given))
+    found = advice_of(
+        chosen,
+        Book(home_of(ctx, home), on=day_of(on)),
+        report=report_of(ctx, home, report) if report else None,
+        measure=measure,
+        names=pairs_of(arm),
+        draws=draws,
+    )
+    if as_json:
+        show.emit_json(advice_json(found))
+    elif why:
+        show_formula(found, why)
+    else:
+        show_advice(found)
+
+
+@advise.command("scenarios")
+def list_scenarios(as_json: Json = False) -> None:
+    """List the scenarios that can be named.
+
+    Example: steelyard advise scenarios
+    """
+    rows = [(name, named_scenario(name).title) for name in scenario_names()]
+    if as_json:
+        show.emit_json([{"name": name, "title": title} for name, title in rows])
+    else:
+        show.show_rows(("scenario", "what it is"), rows)
+
+
+def scenario_for(text: str, given: dict[str, Any]) -> Scenario:
+    """Return the scenario of a name or a TOML file, with `given` over it."""
+    if text.endswith(".toml") or "/" in text:
+        return scenario_of_file(Path(text).expanduser(), given)
+    return named_scenario(text, given)
+
+
+def inputs_of(pairs: list[str] | None) -> dict[str, Any]:
+    """Read `key=value`, `key=low..high` and `key=low..value..high`; the scenario checks them."""
+    return {key: _input(text) for key, text in pairs_of(pairs).items()}
+
+
+def _input(text: str) -> Any:
+    parts = text.split("..")
+    if len(parts) == 3:
+        return {"low": _plain(parts[0]), "value": _plain(parts[1]), "high": _plain(parts[2])}
+    if len(parts) == 2:
+        low, high = _plain(parts[0]), _plain(parts[1])
+        if isinstance(low, float) and isinstance(high, float):
+            return {"low": low, "value": (low + high) / 2, "high": high}
+    return _plain(text)
+
+
+def _plain(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def day_of(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--on {text!r} is no day; write it like 2026-11-21") from None
+
+
+def report_of(ctx: typer.Context, home: Path | None, text: str) -> Report:
+    """Return the report of a run, by id or `last`, or of a file of `eval run --json`."""
+    path = Path(text).expanduser()
+    if path.suffix == ".json" or path.is_file():
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"--report {text!r} cannot be read: {error}") from error
+        return report_from_json(read, where=text)
+    with kept_runs(home_of(ctx, home)) as records:
+        return records.report(text)

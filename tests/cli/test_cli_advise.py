@@ -1,0 +1,89 @@
+"""`steelyard advise` as a user calls it."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from steelyard.cli.program import program
+from steelyard.core.errors import InputError, NotFound
+
+
+def run(*words: str):
+    done = CliRunner().invoke(program, ["advise", *words], env={"COLUMNS": "80"})
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["support-bot", "internal-kb"])
+def test_a_named_scenario_prints_the_comparison_with_reasons(tmp_path, name: str):
+    told = run("--home", str(tmp_path), "--scenario", name, "--draws", "300")
+    for words in ("rag@api", "tuned+rag@gpu", "What would flip it", "Break-even", "Measure first",
+                  "stated default"):  # fmt: skip
+        assert words in told
+    table = [
+        line for line in told.splitlines() if "@" in line and "0.8" in line and "·" not in line
+    ]
+    assert len(table) >= 4
+    assert all("…" not in line and len(line) <= 80 for line in table)
+
+
+def test_json_has_the_same_numbers(tmp_path):
+    words = ("--home", str(tmp_path), "--scenario", "support-bot", "--draws", "300")
+    told = json.loads(run(*words, "--json"))
+    shown = run(*words)
+    row = next(one for one in told["options"] if one["option"] == "rag@api")
+    assert f"{row['total_usd']['value']:,.0f}" in shown
+    assert told["scenario"]["inputs"]["questions_per_day"]["value"] == 1_000_000
+
+
+def test_an_input_may_be_a_range(tmp_path):
+    told = json.loads(
+        run("--home", str(tmp_path), "--set", "churn=0.1..0.2..0.4", "--set", "citations=true",
+            "--set", "growth=0..0.1", "--draws", "100", "--json")
+    )  # fmt: skip
+    inputs = told["scenario"]["inputs"]
+    assert (inputs["churn"]["low"], inputs["churn"]["high"]) == (0.1, 0.4)
+    assert inputs["growth"]["value"] == 0.05
+    assert told["scenario"]["choices"]["citations"] is True
+
+
+def test_a_scenario_of_ones_own_is_a_file(tmp_path):
+    (tmp_path / "desk.toml").write_text('title = "Our desk"\nquestions_per_day = 50\n')
+    assert "Our desk" in run("--home", str(tmp_path), "-s", str(tmp_path / "desk.toml"))
+    (tmp_path / "bad.toml").write_text("questions_per_day = ")
+    with pytest.raises(InputError, match=r"bad\.toml' is no scenario"):
+        run("-s", str(tmp_path / "bad.toml"))
+
+
+def test_a_number_tells_its_formula_down_to_the_sources(tmp_path):
+    told = run("--home", str(tmp_path), "--why", "rag@api total", "--draws", "100")
+    assert "rag@api total" in told.splitlines()[0]
+    assert "price of llm/gpt-6-luna/in" in told
+    assert "2026-09-22" in told
+    with pytest.raises(NotFound, match=r"near it: .*rag@api total"):
+        run("--home", str(tmp_path), "--why", "rag@api totl", "--draws", "100")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--scenario", "nope"), "there is no scenario 'nope'"),
+        (("--set", "churn=-1"), "churn: -1.0 is no number from 0 to 10"),
+        (("--set", "churn=1..2..3", "--set", "chrn=1"), "did you mean 'churn'"),
+        (("--set", "api_model=gpt-99"), "no price is known of 'llm/gpt-99/in'"),
+        (("--on", "tomorrow"), "write it like 2026-11-21"),
+        (("--on", "2020-01-01"), "has no price on 2020-01-01"),
+        (("--report", "nothing.json"), "cannot be read"),
+        (("--report", "last"), "keeps no runs"),
+    ],
+)
+def test_bad_input_is_one_error_that_names_the_repair(tmp_path, words, said: str):
+    with pytest.raises((InputError, NotFound)) as told:
+        run("--home", str(tmp_path), *words)
+    assert said in told.value.message
+
+
+def test_scenarios_are_listed():
+    assert "support-bot" in run("scenarios")
