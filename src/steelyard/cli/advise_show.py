@@ -52,8 +52,8 @@ def show_formula(found: Advice, name: str) -> None:
         out.print(line)
 
 
-def usd(amount: float) -> str:
-    """Return money as a person reads it: cents below ten dollars, 3 digits above 100,000."""
+def short(amount: float) -> str:
+    """Return an amount as a person reads it: cents below ten, 3 digits above 100,000."""
     for over, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
         if abs(amount) >= over:
             return f"{amount / (over if unit != 'k' else 1e3):.3g}{unit}"
@@ -98,11 +98,11 @@ def _options(found: Advice) -> Table:
         value, low, high = row.total_usd
         table.add_row(
             name,
-            usd(row.monthly_usd),
-            usd(row.one_time_usd),
-            usd(value),
-            f"{usd(low)}–{usd(high)}",
-            usd(row.per_1000_usd),
+            short(row.monthly_usd),
+            short(row.one_time_usd),
+            short(value),
+            f"{short(low)}–{short(high)}",
+            short(row.per_1000_usd),
             f"{row.quality[0]:.3f}",
             f"{row.first_word_ms[0]:,.0f}",
             "–" if row.excluded else f"{row.share:.0%}",
@@ -135,15 +135,15 @@ def _swings(found: Advice) -> Iterator[str]:
     for one in found.swings[:_MOST_SWINGS]:
         yield (
             f"{one.input} from {_number(one.low)} to {_number(one.high)}: "
-            f"{usd(one.total_at_low)} to {usd(one.total_at_high)}"
+            f"{short(one.total_at_low)} to {short(one.total_at_high)}"
         )
 
 
 def _breaks(found: Advice) -> Iterator[str]:
     for one in found.volumes.breaks[:_MOST_BREAKS]:
         yield (
-            f"from {one.questions_per_day:,.0f} questions a day on ({one.low:,.0f} to "
-            f"{one.high:,.0f}) {one.cheaper} costs less than {one.dearer}"
+            f"from {short(one.questions_per_day)} questions a day on ({short(one.low)} to "
+            f"{short(one.high)}) {one.cheaper} costs less than {one.dearer}"
         )
 
 
@@ -165,7 +165,7 @@ def _to_measure(found: Advice) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+    return short(value) if abs(value) >= 1_000 else f"{value:.3g}"
 
 
 def _lines(
