@@ -1,4 +1,5 @@
-"""Writes the reference pages from the code: `cli.md`, `settings.md`, `api.md`, `measures.md`.
+"""Writes the reference pages from the code: `cli.md`, `settings.md`, `api.md`, `measures.md`,
+`cost-model.md`.
 
 `python docs/generate.py` writes them; with `--check` it only says which are stale.
 """
@@ -6,6 +7,8 @@
 import sys
 from pathlib import Path
 from typing import Any
+
+from cost_model import cost_model_page
 
 from steelyard.cli.program import whole
 from steelyard.evals.measures import known_measures
@@ -122,6 +125,7 @@ def main() -> int:
         "settings.md": settings_page(),
         "api.md": api_page(),
         "measures.md": measures_page(),
+        "cost-model.md": cost_model_page(NOTE),
     }
     stale = []
     for name, text in pages.items():

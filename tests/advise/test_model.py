@@ -48,6 +48,14 @@ def test_a_tuned_model_of_ones_own_is_tuned_as_often_as_it_may_be_stale(prices):
     assert total(prices, Arm.TUNED, Runs.GPU) == pytest.approx(12 * month + one + 68 * 100)
 
 
+@pytest.mark.parametrize("choice", [{"private": True}, {"training": ""}])
+def test_private_rows_are_tuned_on_on_ones_own_gpus(prices, choice: dict[str, object]):
+    found = weigh(
+        inputs(prices, training_tokens_per_hour=1e5, **choice), Option(Arm.TUNED, Runs.GPU)
+    )
+    assert found.setup["first tuning"].point == pytest.approx(1_000 * 200 * 2 / 1e5 * 4.0)
+
+
 def test_where_nothing_changes_nothing_is_tuned_again(prices):
     still = weigh(inputs(prices, churn=0), Option(Arm.TUNED, Runs.GPU))
     assert still.parts["retraining"].point == 0

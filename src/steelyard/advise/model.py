@@ -259,16 +259,18 @@ def _knowledge_usd(inputs: Inputs) -> dict[str, Cell]:
 
 
 def training_usd(inputs: Inputs) -> Cell:
-    """Return the price of one tuning."""
+    """Return the price of one tuning: a seller's, or one's own GPUs' where rows may not leave."""
     tokens = (inputs["examples"] * inputs["tokens_per_example"] * inputs["epochs"]).named(
         "tokens of one tuning", "token"
     )
-    price = inputs.price(inputs.scenario.choices.training, "USD/Mtoken")
-    return (
-        (tokens / MILLION * price).named("one tuning", "USD/tuning")
-        if False
-        else (tokens / MILLION * price).named("one tuning", "USD")
+    choices = inputs.scenario.choices
+    if choices.training and not choices.private:
+        price = inputs.price(choices.training, "USD/Mtoken")
+        return (tokens / MILLION * price).named("one tuning", "USD")
+    hours = (tokens / inputs["training_tokens_per_hour"]).named(
+        "GPU hours of one tuning", "gpu*hour"
     )
+    return (hours * inputs.price(choices.gpu, "USD/gpu/hour")).named("one tuning", "USD")
 
 
 def _retraining_usd(inputs: Inputs, arm: Arm) -> Cell:

@@ -40,8 +40,9 @@ class Choices:
     """What is bought, as items of the price book; "" leaves it out or means one's own.
 
     `api_model` is a model whose tokens are paid for; `tuned_model` a tuned one that is. `gpu` is
-    what a model of one's own runs on. `training` is paid a million tokens. `private`: questions
-    and documents may not leave; `citations`: an answer must show its source.
+    what a model of one's own runs on. `training` is paid a million tokens; "" tunes on `gpu`.
+    `private`: questions, documents and rows may not leave; `citations`: an answer must show its
+    source.
     """
 
     months: int = 12
@@ -104,6 +105,8 @@ class Scenario:
         choices = Choices(**chosen) if not faults else Choices()
         if not faults and not (choices.api_model or choices.tuned_model or choices.gpu):
             faults.append("api_model, tuned_model and gpu are all empty: nothing could answer")
+        if not faults and not choices.gpu and (choices.private or not choices.training):
+            faults.append("gpu is empty, and private rows or an empty training need one to tune on")
         if faults:
             raise InputError(f"scenario {name!r}: " + "; ".join(faults), code="bad_scenario")
         source = THROUGHPUT_SOURCE if throughput is THROUGHPUT else GIVEN

@@ -14,6 +14,7 @@ from steelyard.advise.solve import Question, Solved, solve
 
 GRID = 120  # values of an input that are tried for a flip, from its lowest to its highest
 _REACH = 10.0  # how far a price or a measured time is moved, as a factor
+_CHANCE = 3.0  # standard errors of a difference that is none
 _FLOOR = 1e-3  # of the reach of an input that may be 0, on a scale of factors
 
 Floats = NDArray[np.float64]
@@ -197,6 +198,7 @@ def _size(flip: Flip, at_point: Solved) -> float:
 def deciding(drawn: Solved, recommended: int) -> list[Deciding]:
     """Return the assumed inputs on which the choice hangs, most first."""
     chosen = drawn.picked == recommended
+    chance = _CHANCE * (0.5 / max(1, len(chosen) // 3)) ** 0.5
     found: list[Deciding] = []
     for name, cell in drawn.inputs.leaves().items():
         values = cell.value[:, 0]
@@ -205,7 +207,8 @@ def deciding(drawn: Solved, recommended: int) -> list[Deciding]:
         order = values.argsort()
         third = len(order) // 3
         gap = abs(float(chosen[order[:third]].mean() - chosen[order[-third:]].mean()))
-        found.append(Deciding(name, gap, _command(name)))
+        if gap > chance:
+            found.append(Deciding(name, gap, _command(name)))
     return sorted(found, key=lambda one: -one.gap)
 
 
