@@ -52,8 +52,8 @@ Each input with a range is drawn from a triangle over it, with its value as the 
 own seed, so the same draw meets every way, and moving one input leaves the draws of the others
 alone. Measured qualities are drawn by resampling the questions of the report, in their clusters,
 the same for all arms (above 300 clusters by the normal distribution that this converges to);
-without a report from a normal distribution over the stated interval. The recommendation is what most of
-10,000 draws choose. Fewer than 95 of 100: it is called a tie.
+without a report from a normal distribution over the stated interval. The recommendation is what
+most of 10,000 draws choose. Fewer than 95 of 100: it is called a tie.
 
 A range may be skewed (one seller asks three times what the others ask), so a total at the stated
 values may lie near the edge of the band of its draws.
