@@ -152,7 +152,7 @@ def test_rows_of_one_item_may_not_overlap_nor_differ_in_unit(tmp_path):
 
 @pytest.mark.parametrize("usd", [float("nan"), float("inf"), -0.1, 1e6 + 1])
 def test_a_wrong_amount_is_refused_and_nothing_is_written(tmp_path, usd):
-    with pytest.raises(InputError, match=r"\(llm/acme-7/in\): usd"):
+    with pytest.raises(InputError, match=r"^usd "):
         add(tmp_path, usd=usd)
     assert not (tmp_path / FILE_NAME).exists()
 

@@ -74,6 +74,10 @@ VERBS: Mapping[str, Verb] = {
         "registry_deploy", "registry",
         "Versions of what is served: registered, weighed, promoted, rolled back, exported.",
     ),
+    "prices": Verb(
+        "prices", "prices",
+        "What things cost: dated rows with sources, your own over them, and what was spent.",
+    ),
 }  # fmt: skip
 
 

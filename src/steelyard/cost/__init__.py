@@ -12,6 +12,7 @@ from steelyard.cost.meter import (
     training_bill,
     used_by,
 )
+from steelyard.cost.rows import price_json
 
 __all__ = [
     "Bill",
@@ -22,6 +23,7 @@ __all__ = [
     "Used",
     "answer_bill",
     "machine_bill",
+    "price_json",
     "training_bill",
     "used_by",
 ]

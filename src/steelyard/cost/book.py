@@ -14,7 +14,7 @@ from steelyard.core.errors import InputError, NotFound
 from steelyard.core.prices import Mark, Price
 from steelyard.cost.listed import listed_model, listed_release, listed_rows
 from steelyard.cost.own import own_rows
-from steelyard.cost.rows import UNITS, Rows, fold, period, read_built_in
+from steelyard.cost.rows import DIRECTIONS, UNITS, Rows, fold, period, read_built_in
 
 OLD_DAYS = 120  # after which prices of models have moved by more than their usual range
 SOON_DAYS = 30
@@ -23,6 +23,7 @@ _DOUBTS = {
     Mark.UNVERIFIED: "not verified",
     Mark.ASSUMED: "a stated default, nobody's price",
 }
+_ENDS = tuple(f"/{direction}" for direction in DIRECTIONS)
 _LISTED = "llm/"  # what list prices are known of
 _Layer = Mapping[str, tuple[Price, ...]]  # folded item → its dated rows, in order
 
@@ -51,6 +52,12 @@ class Book:
         """A hash of the user's rows and of ours; list prices are in it by their release."""
         rows = [repr(layer) for layer in (self._own, _built_in(), listed_release())]
         return hashlib.sha256("".join(rows).encode()).hexdigest()[:16]
+
+    def on_day(self, on: date) -> "Book":
+        """Return the same book, with the same rows of the user's, on another day."""
+        other = Book(on=on)
+        other._own = self._own
+        return other
 
     def price(self, item: str, *, prompt_tokens: float = 0) -> Price:
         """Return the row that holds on the day, for a prompt of so many tokens.
@@ -139,8 +146,7 @@ class Book:
         """Return what comes after a row that ends soon."""
         if until < self._on:
             return f"held to {until} alone"
-        after = Book(on=until + timedelta(days=1))
-        after._own = self._own
+        after = self.on_day(until + timedelta(days=1))
         try:
             # Just above the row's own length, so that its tier is the one that is compared.
             following = after.price(price.item, prompt_tokens=price.above_tokens + 1)
@@ -152,7 +158,8 @@ class Book:
         rows, first = self.rows(item), item.split("/")[0]
         known = self._known(f"{first}/") or self._known("")
         unit = rows[0].unit if rows else UNITS.get(first, "USD/...")
-        repair = f"add one: steelyard prices add {item} --usd ... --unit '{unit}'"
+        whole = item if rows or first != "llm" or item.endswith(_ENDS) else f"{item}/in"
+        repair = f"add one: steelyard prices add {whole} --usd ... --unit '{unit}'"
         if rows:
             days = "; ".join(f"{one.usd:g} {period(one)}" for one in rows)
             reason = f"{item!r} has no price on {self._on}"

@@ -48,8 +48,8 @@ def add_row(home: Path, row: Mapping[str, Any], *, units: Mapping[str, str]) -> 
     text = f"{text.rstrip()}\n\n[[price]]\n" + "\n".join(lines) + "\n"
     rows = _checked(text, units)
     if rows.faults:
-        faults = [one.removeprefix(f"price {len(before) + 1} ") for one in rows.faults]
-        raise InputError("; ".join(faults))
+        place = f"price {len(before) + 1} ({row['item']}): "
+        raise InputError("; ".join(one.removeprefix(place) for one in rows.faults))
     make_folder(home)
     with explained(home / FILE_NAME):
         write_atomic(home / FILE_NAME, text.encode())

@@ -4,7 +4,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
 from itertools import pairwise
@@ -199,6 +199,12 @@ def _clashes(prices: Sequence[Price]) -> Iterator[str]:
                     f"{later.item}{tier}: the rows {period(earlier)} and {period(later)} overlap: "
                     "end the earlier one with `until`, or remove one"
                 )
+
+
+def price_json(price: Price) -> dict[str, Any]:
+    """Return a row as JSON fields; days as text."""
+    fields = asdict(price)
+    return {key: str(value) if isinstance(value, date) else value for key, value in fields.items()}
 
 
 def period(price: Price) -> str:

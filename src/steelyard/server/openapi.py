@@ -21,6 +21,7 @@ from steelyard.server import (
     questions,
     registry,
     rerank,
+    spending,
     uploads,
 )
 from steelyard.server.bodies import (
@@ -121,6 +122,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/v1/tune/runs/{id}/metrics", fine_tuning.training_metrics, parameters=("after",)
     ),
     Endpoint("POST", "/v1/tune/runs/{id}/cancel", fine_tuning.cancel_training),
+    Endpoint("GET", "/v1/spend", spending.spent, parameters=("since", "by", "machine")),
     Endpoint("GET", "/v1/registry", registry.versions),
     Endpoint("GET", "/v1/registry/history", registry.history, parameters=("version", "limit")),
     Endpoint("GET", "/v1/registry/versions/{version}", registry.version),
