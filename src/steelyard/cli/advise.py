@@ -17,12 +17,14 @@ from steelyard.advise import (
 from steelyard.cli import show
 from steelyard.cli.advise_show import show_advice, show_formula
 from steelyard.cli.eval_options import kept_runs
-from steelyard.cli.options import Home, Json, home_of, pairs_of
+from steelyard.cli.options import Home, Json, database_of, home_of, pairs_of
 from steelyard.core.errors import InputError
 from steelyard.core.evaluation import Report
 from steelyard.cost import Book
 from steelyard.evals.report import report_from_json
 from steelyard.flows.advise import advice_of
+from steelyard.flows.traffic import Traffic, traffic_of
+from steelyard.store import Store
 
 DEFAULT = "small-team"
 
@@ -51,6 +53,9 @@ def weigh(
         list[str] | None,
         typer.Option("--set", help="an input or a choice: churn=0.2, churn=0.1..0.2..0.4"),
     ] = None,
+    from_log: Annotated[
+        bool, typer.Option("--from-log", help="volume, tokens and cache hits of the query log")
+    ] = False,
     on: Annotated[str, typer.Option("--on", help="the day whose prices count")] = "",
     draws: Annotated[int, typer.Option("--draws", min=100, max=100_000)] = 10_000,
     why: Annotated[
@@ -70,6 +75,8 @@ def weigh(
 
         steelyard advise --report five-arms.json --set questions_per_day=2000..5000..20000 --json
 
+        steelyard advise --report five-arms.json --from-log
+
         steelyard advise --scenario support-bot --why 'rag@api total'
     """
     if ctx.invoked_subcommand is not None:
@@ -81,6 +88,8 @@ def weigh(
         report=report_of(ctx, home, report) if report else None,
         measure=measure,
         names=pairs_of(arm),
+        traffic=logged_traffic(ctx, home) if from_log else None,
+        given=list(pairs_of(given)),
         draws=draws,
     )
     if as_json:
@@ -102,6 +111,12 @@ def list_scenarios(as_json: Json = False) -> None:
         show.emit_json([{"name": name, "title": title} for name, title in rows])
     else:
         show.show_rows(("scenario", "what it is"), rows)
+
+
+def logged_traffic(ctx: typer.Context, home: Path | None) -> Traffic:
+    """Return what a home's query log says of its traffic."""
+    with Store.open(database_of(ctx, home)) as store:
+        return traffic_of(store.used_answers())
 
 
 def scenario_for(text: str, given: dict[str, Any]) -> Scenario:

@@ -12,16 +12,19 @@ from steelyard.cost.meter import (
     training_bill,
     used_by,
 )
+from steelyard.cost.repeats import New, expected_new
 from steelyard.cost.rows import price_json
 
 __all__ = [
     "Bill",
     "Book",
     "ModelPrices",
+    "New",
     "Part",
     "Rates",
     "Used",
     "answer_bill",
+    "expected_new",
     "machine_bill",
     "price_json",
     "training_bill",

@@ -1,6 +1,6 @@
 """A report of the harness × the prices of a day × a scenario → advice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from steelyard.core.errors import InputError
 from steelyard.core.evaluation import ArmFigures, Interval, Report
 from steelyard.core.prices import Prices
 from steelyard.evals.report import is_quality, is_retrieval
+from steelyard.flows.traffic import Traffic, with_traffic
 
 _FIRST_WORD = ("p95_ttft_ms", "p95_ms")
 _READER, _OWN_WORDS = "reader", "extractive"
@@ -33,15 +34,21 @@ def advice_of(
     report: Report | None = None,
     measure: str = "",
     names: Mapping[str, str] | None = None,
+    traffic: Traffic | None = None,
+    given: Sequence[str] = (),
     draws: int = DRAWS,
 ) -> Advice:
     """Return advice from a report, or from stated defaults where there is none.
+
+    `traffic` is what the query log says; `given` are inputs that it does not replace.
 
     Raises:
         InputError: the report or the scenario cannot be used; says all that is wrong.
         NotFound: a price is missing.
     """
     measured = DEFAULTS if report is None else measured_of(report, measure=measure, names=names)
+    if traffic is not None:
+        scenario, measured = with_traffic(scenario, measured, traffic, given=given)
     return advise(Question(scenario, measured, prices), draws=draws)
 
 
