@@ -86,3 +86,18 @@ def test_bad_input_is_one_error_that_names_the_repair(tmp_path, words, said: str
 
 def test_scenarios_are_listed():
     assert "support-bot" in run("scenarios")
+
+
+def test_the_published_comparison_fits_a_terminal_and_one_figure_tells_its_formulas(tmp_path):
+    table = run("published", "--home", str(tmp_path))
+    rows = [line for line in table.splitlines() if line.startswith(("support-bot", "internal-kb"))]
+    assert len(rows) == 4
+    assert all(len(line) <= 80 for line in table.splitlines())
+    alone = run("published", "support-bot-rag", "--home", str(tmp_path))
+    assert "retrieval, twelve months = rag once + " in " ".join(alone.split())
+    told = json.loads(run("published", "--json", "--home", str(tmp_path)))
+    assert {one["scenario"] for one in told["scenarios"]} == {
+        "published-support-bot", "published-internal-kb",
+    }  # fmt: skip
+    with pytest.raises(NotFound, match="near it: support-bot-rag"):
+        run("published", "support-bot-rig", "--home", str(tmp_path))

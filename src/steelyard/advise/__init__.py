@@ -3,6 +3,7 @@
 from steelyard.advise.advice import DRAWS, Advice, advise
 from steelyard.advise.measured import DEFAULTS, Arm, ArmMeasured, Figure, Measured
 from steelyard.advise.named import named_scenario, scenario_names, scenario_of_file
+from steelyard.advise.published_wire import published_json, published_line, published_table
 from steelyard.advise.scenario import Choices, Scenario, Throughput, Value
 from steelyard.advise.solve import Question
 from steelyard.advise.wire import advice_json, scenario_json, specs_json
@@ -23,6 +24,9 @@ __all__ = [
     "advice_json",
     "advise",
     "named_scenario",
+    "published_json",
+    "published_line",
+    "published_table",
     "scenario_json",
     "scenario_names",
     "scenario_of_file",

@@ -43,15 +43,15 @@ class Even:
     utilisation: Cell
 
 
-def rate(tokens: Cell, points: tuple[Throughput, ...]) -> Cell:
+def rate(
+    tokens: Cell, points: tuple[Throughput, ...], *, name: str = "questions_per_s_of_a_gpu"
+) -> Cell:
     """Return the questions a second of one full GPU, by tokens in and out together."""
 
     def curve(counts: Array) -> Array:
         return questions_per_s(points, counts)
 
-    return mapped("throughput", tokens, "question/s/gpu", curve).named(
-        "questions_per_s_of_a_gpu", "question/s/gpu"
-    )
+    return mapped("throughput", tokens, "question/s/gpu", curve).named(name, "question/s/gpu")
 
 
 def gpu_usd_per_1000(inputs: Inputs, gpu: str, questions: Cell) -> Cell:

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from steelyard.advise import (
     Scenario,
     advice_json,
     named_scenario,
+    published_json,
+    published_line,
+    published_table,
     scenario_names,
     scenario_of_file,
 )
@@ -111,6 +115,38 @@ def list_scenarios(as_json: Json = False) -> None:
         show.emit_json([{"name": name, "title": title} for name, title in rows])
     else:
         show.show_rows(("scenario", "what it is"), rows)
+
+
+@advise.command("published")
+def list_published(
+    ctx: typer.Context,
+    figure: Annotated[
+        str, typer.Argument(help="one figure: its reading, reasons and formulas")
+    ] = "",
+    home: Home = None,
+    on: Annotated[str, typer.Option("--on", help="the day whose prices count")] = "",
+    as_json: Json = False,
+) -> None:
+    """Hold every figure of a published comparison against what its own inputs give.
+
+    "Fine-Tuning vs RAG: Which Is More Cost-Effective in 2026?", March 2026. Its two scenarios are
+    `published-support-bot` and `published-internal-kb`. With --json: all formulas and assumptions.
+
+    Examples:
+
+        steelyard advise published
+
+        steelyard advise published context-by-token
+    """
+    book = Book(home_of(ctx, home), on=day_of(on))
+    if as_json:
+        show.emit_json(published_json(book))
+    elif figure:
+        for line in published_line(book, figure):
+            show.out.print(escape(line))
+    else:
+        header, *rows = published_table(book)
+        show.show_rows(header, rows)
 
 
 def logged_traffic(ctx: typer.Context, home: Path | None) -> Traffic:
