@@ -125,8 +125,15 @@ def steelyard(*words: str) -> list[str]:
 class MockModel:
     """`steelyard bench llm` in a process of its own, while the context lasts."""
 
-    def __init__(self, *, ttft_ms: float = 50, tokens_per_s: float = 200, tokens: int = 60) -> None:
-        pace = ("--ttft-ms", str(ttft_ms), "--tokens-per-s", str(tokens_per_s))
+    def __init__(
+        self,
+        *,
+        ttft_ms: float = 50,
+        tokens_per_s: float = 200,
+        tokens: int = 60,
+        model: str = "mock",
+    ) -> None:
+        pace = ("--ttft-ms", str(ttft_ms), "--tokens-per-s", str(tokens_per_s), "--model", model)
         self._command = steelyard("bench", "llm", "--port", "0", "--json", *pace)
         self._command += ["--tokens", str(tokens)]
         self.url = ""

@@ -38,7 +38,7 @@ def expected_new(times: Sequence[int], *, more: int) -> New:
     chao = min(float(more), _chao(counts, more))
     fitted = min(float(more), _lognormal(counts, more))
     low, high = min(chao, fitted), max(chao, fitted)
-    return New(float(np.sqrt(max(low, 1e-9) * max(high, 1e-9))), low, high)
+    return New(min(high, max(low, float(np.sqrt(low * high)))), low, high)
 
 
 def _chao(counts: NDArray[np.int64], more: int) -> float:
