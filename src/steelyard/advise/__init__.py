@@ -1,12 +1,16 @@
 """Weighs ways to answer by cost, quality and waiting: which to take, and what would flip that."""
 
 from steelyard.advise.advice import DRAWS, Advice, advise
+from steelyard.advise.choosable import choosable
 from steelyard.advise.measured import DEFAULTS, Arm, ArmMeasured, Figure, Measured
 from steelyard.advise.named import named_scenario, scenario_names, scenario_of_file
+from steelyard.advise.onepage import one_page
 from steelyard.advise.published_wire import published_json, published_line, published_table
 from steelyard.advise.scenario import Choices, Scenario, Throughput, Value
 from steelyard.advise.solve import Question
+from steelyard.advise.whatif import what_if
 from steelyard.advise.wire import advice_json, scenario_json, specs_json
+from steelyard.advise.words import title_of, usd
 
 __all__ = [
     "DEFAULTS",
@@ -23,7 +27,9 @@ __all__ = [
     "Value",
     "advice_json",
     "advise",
+    "choosable",
     "named_scenario",
+    "one_page",
     "published_json",
     "published_line",
     "published_table",
@@ -31,4 +37,7 @@ __all__ = [
     "scenario_names",
     "scenario_of_file",
     "specs_json",
+    "title_of",
+    "usd",
+    "what_if",
 ]

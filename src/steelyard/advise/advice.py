@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.advise.breakeven import Volumes, volumes
-from steelyard.advise.cells import trace, walk
+from steelyard.advise.cells import Cell, constant, total, trace, walk
 from steelyard.advise.choice import NONE, SURE, frontier, shares
 from steelyard.advise.model import Option, Weighed
 from steelyard.advise.rules import Check, checks
@@ -15,6 +15,7 @@ from steelyard.advise.sensitivity import Deciding, Flip, Swing, deciding, flips,
 from steelyard.advise.solve import Question, Solved, solve
 
 DRAWS = 10_000
+THOUSAND = constant("questions_per_thousand", 1_000, "question/kquestion", "a price is for 1,000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,14 @@ class Row:
     on_frontier: bool
     excluded: str  # why it is not allowed whatever the figures; "" else
     gpus: float | None
+    formulas: Mapping[str, str]  # a figure's name here, or a part's → its name in the trace
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`recommended` None: no way meets the conditions. `tie`: fewer than 95 of 100 draws agree
+    """`recommended` None: no way meets the conditions. `at_point` is what the rule takes with
+    every input at its stated value: what `flips` are changes of, and at times not what most draws
+    choose. `tie`: fewer than 95 of 100 draws agree
     with it; `rivals` are the others that are chosen in 5 of 100 or more, `none_share` the draws in
     which nothing is allowed. `formulas` is every number by name: value, unit, formula or origin.
     """
@@ -45,6 +49,7 @@ class Advice:
     question: Question
     rows: tuple[Row, ...]
     recommended: Option | None
+    at_point: Option | None
     probability: float
     tie: bool
     rivals: tuple[Option, ...]
@@ -84,9 +89,12 @@ def advise(question: Question, *, draws: int = DRAWS) -> Advice:
         for one in np.argsort(-chosen[:-1])
         if one != place and chosen[one] >= 1 - SURE
     )
+    picked_at_point = int(at_point.picked[0])
     swings = tornado(question, at_point, place if place != NONE else 0)
     return Advice(
-        question, rows, recommended, probability,
+        question, rows, recommended,
+        None if picked_at_point == NONE else at_point.options[picked_at_point],
+        probability,
         tie=probability < SURE,
         rivals=rivals,
         none_share=float(chosen[-1]),
@@ -111,24 +119,41 @@ def _recommended(at_point: Solved, chosen: np.ndarray[Any, np.dtype[np.float64]]
     return best if best < len(chosen) - 1 else NONE
 
 
-def _shown(one: Weighed) -> Sequence[Any]:
-    return [one.total, one.monthly, one.one_time, one.quality, one.first_word_ms]
+def _shown(one: Weighed) -> Sequence[Cell]:
+    return [*_figures(one).values(), *one.parts.values(), *one.setup.values()]
+
+
+def _figures(one: Weighed) -> dict[str, Cell]:
+    """Return the cell of each figure of a row that has a formula or an origin."""
+    asked = total(one.questions).named("questions over the horizon", "question")
+    found = {
+        "monthly_usd": one.monthly,
+        "one_time_usd": one.one_time,
+        "total_usd": one.total,
+        "per_1000_usd": (one.total / asked * THOUSAND).named(
+            f"{one.option} a thousand questions", "USD/kquestion"
+        ),
+        "quality": one.quality,
+        "first_word_ms": one.first_word_ms,
+    }
+    return found if one.gpus is None else found | {"gpus": one.gpus}
 
 
 def _row(at_point: Solved, drawn: Solved, place: int, share: float, on_frontier: bool) -> Row:
     one = at_point.weighed[place]
-    questions = float(one.questions.value.sum())
     months = at_point.inputs.scenario.choices.months
     parts = {name: _over(cell.value, months) for name, cell in one.parts.items()}
     for name, cell in one.setup.items():
         parts[f"{name}, once"] = float(cell.value[0, 0])
+    cells = _figures(one)
+    named = cells | one.parts | {f"{name}, once": cell for name, cell in one.setup.items()}
     point = at_point.table
     return Row(
         one.option,
         monthly_usd=float(one.monthly.value[0, 0]),
         one_time_usd=float(one.one_time.value[0, 0]),
         total_usd=_band(point.total_usd, drawn.table.total_usd, place),
-        per_1000_usd=float(point.total_usd[0, place]) / questions * 1000,
+        per_1000_usd=cells["per_1000_usd"].point,
         quality=_band(point.quality, drawn.table.quality, place),
         first_word_ms=_band(point.first_word_ms, drawn.table.first_word_ms, place),
         parts=parts,
@@ -136,6 +161,7 @@ def _row(at_point: Solved, drawn: Solved, place: int, share: float, on_frontier:
         on_frontier=on_frontier,
         excluded=next((bar.reason for bar in at_point.barriers if bar.option == one.option), ""),
         gpus=None if one.gpus is None else float(one.gpus.value[0, 0]),
+        formulas={name: cell.name for name, cell in named.items()},
     )
 
 

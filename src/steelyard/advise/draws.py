@@ -96,9 +96,7 @@ class Inputs:
                 "item (`steelyard prices list`) or add your own row",
                 code="other_unit",
             )
-        name = f"price of {row.item}"
-        if row.above_tokens:
-            name += f" above {row.above_tokens:,} tokens"
+        name = price_name(row)
         return self._leaf(name, row.usd, row.low_usd, row.high_usd, unit, self._origin(row))
 
     def figure(self, name: str, figure: Figure, unit: str, what: str) -> Cell:
@@ -167,6 +165,12 @@ class Inputs:
     @staticmethod
     def _rng(name: str) -> np.random.Generator:
         return np.random.default_rng([_SEED, zlib.crc32(name.encode())])
+
+
+def price_name(row: Price) -> str:
+    """Return what a price is called in formulas."""
+    longer = f" above {row.above_tokens:,} tokens" if row.above_tokens else ""
+    return f"price of {row.item}{longer}"
 
 
 def resampled(

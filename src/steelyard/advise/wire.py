@@ -1,7 +1,7 @@
 """Advice as JSON: what the command line prints with `--json`, the server sends, and the page draws.
 
-Every number is finite. Names of numbers (`formula` of a row, `input` of a swing) are keys of
-`formulas`.
+Every number is finite. Names of numbers (`formula` and `formulas` of a row, `input` of a swing)
+are keys of `formulas`.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from steelyard.advise.breakeven import Volumes
 from steelyard.advise.inputs import SPECS
 from steelyard.advise.model import Option
 from steelyard.advise.scenario import Scenario
+from steelyard.advise.words import title_of, verdict_of
 
 
 def advice_json(advice: Advice) -> dict[str, Any]:
@@ -26,6 +27,8 @@ def advice_json(advice: Advice) -> dict[str, Any]:
         "prices_on": question.prices.on.isoformat(),
         "options": [_row(row) for row in advice.rows],
         "recommended": _name(advice.recommended),
+        "at_point": _name(advice.at_point),
+        "verdict": verdict_of(advice),
         "probability": advice.probability,
         "tie": advice.tie,
         "rivals": [str(one) for one in advice.rivals],
@@ -117,6 +120,7 @@ def _row(row: Row) -> dict[str, Any]:
         "option": str(row.option),
         "arm": row.option.arm,
         "runs": row.option.runs,
+        "title": title_of(row.option),
         "monthly_usd": row.monthly_usd,
         "one_time_usd": row.one_time_usd,
         "total_usd": _band(row.total_usd),
@@ -129,6 +133,7 @@ def _row(row: Row) -> dict[str, Any]:
         "excluded": row.excluded,
         "gpus": row.gpus,
         "formula": f"{row.option} total",
+        "formulas": dict(row.formulas),
     }
 
 

@@ -46,10 +46,28 @@ def advice_of(
         InputError: the report or the scenario cannot be used; says all that is wrong.
         NotFound: a price is missing.
     """
-    measured = DEFAULTS if report is None else measured_of(report, measure=measure, names=names)
+    asked = question_of(scenario, prices, report=report, measure=measure, names=names)
     if traffic is not None:
-        scenario, measured = with_traffic(scenario, measured, traffic, given=given)
-    return advise(Question(scenario, measured, prices), draws=draws)
+        scenario, measured = with_traffic(scenario, asked.measured, traffic, given=given)
+        asked = Question(scenario, measured, prices)
+    return advise(asked, draws=draws)
+
+
+def question_of(
+    scenario: Scenario,
+    prices: Prices,
+    *,
+    report: Report | None = None,
+    measure: str = "",
+    names: Mapping[str, str] | None = None,
+) -> Question:
+    """Return what is to be decided, from a report, or from stated defaults where there is none.
+
+    Raises:
+        InputError: the report cannot be used; says all that is wrong.
+    """
+    measured = DEFAULTS if report is None else measured_of(report, measure=measure, names=names)
+    return Question(scenario, measured, prices)
 
 
 def measured_of(

@@ -58,7 +58,7 @@ class Runs:
         Raises:
             NotFound: there is no such run.
         """
-        return self._once("summary", run, lambda: summary_json(self._report(run)))
+        return self._once("summary", run, lambda: summary_json(self.report(run)))
 
     def comparison(self, pair: Pair) -> list[dict[str, Any]]:
         """Return what lies between two arms, measure by measure.
@@ -89,7 +89,7 @@ class Runs:
         Raises:
             NotFound: there is no such run or question.
         """
-        report = self._report(run)
+        report = self.report(run)
         found = self._kept().outcomes(report.id, question_ids=[question_id])
         return item_json(report, self._questions(run), question_id, found)
 
@@ -99,7 +99,7 @@ class Runs:
         Raises:
             NotFound: there is no such run.
         """
-        report = self._report(run)
+        report = self.report(run)
         folder = pages_of(self._path)
         folder.mkdir(exist_ok=True)
         path = folder / f"{report.id}-{page_digest()}.html"
@@ -124,7 +124,12 @@ class Runs:
                 self._records = Records(self._path)
             return self._records
 
-    def _report(self, run: str) -> Report:
+    def report(self, run: str) -> Report:
+        """Return a run's report.
+
+        Raises:
+            NotFound: there is no such run.
+        """
         return self._once("report", run, lambda: self._kept().report(run))
 
     def _questions(self, run: str) -> QuestionSet:
@@ -152,9 +157,9 @@ class Runs:
 
     def _sides(self, pair: Pair) -> tuple[Side, Side | None]:
         """Return both sides; None for the second where it is the first again."""
-        report = self._report(pair.run)
+        report = self.report(pair.run)
         arm = pair.arm or report.arms[-1].name
-        other = self._report(pair.against_run) if pair.against_run else report
+        other = self.report(pair.against_run) if pair.against_run else report
         against = pair.against or baseline_of(other)
         same = other.id == report.id and arm == against
         return Side(report, arm), None if same else Side(other, against)

@@ -1,6 +1,7 @@
 """What every route reaches: the app, the door, the metrics and the traces."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -26,6 +27,7 @@ class Live:
     tuning: FineTuning
     challenger: Challenger | None = None
     tracing: Tracing | None = None
+    weighing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def live(request: Request) -> Live:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from steelyard.server import (
     ab,
+    costs,
     documents,
     edge,
     fine_tuning,
@@ -36,6 +37,7 @@ from steelyard.server.bodies import (
     RollbackBody,
     SearchBody,
 )
+from steelyard.server.costs import AdviseBody
 from steelyard.server.tuning_bodies import FineTuningBody
 from steelyard.version import __version__
 
@@ -103,6 +105,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         parameters=("verdict", "after", "limit"),
     ),
     Endpoint("POST", "/v1/question-sets/{name}/decisions", lab.decisions, DecisionBody),
+    Endpoint("POST", "/v1/advise", costs.weigh, AdviseBody),
+    Endpoint("POST", "/v1/advise/page", costs.weigh_page, AdviseBody),
+    Endpoint("GET", "/v1/advise/scenarios", costs.scenarios),
     Endpoint("POST", "/v1/files", uploads.upload_rows),
     Endpoint("GET", "/v1/files", uploads.list_files, parameters=("purpose", "order", *PAGE)),
     Endpoint("GET", "/v1/files/{id}", uploads.read_file),
