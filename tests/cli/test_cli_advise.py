@@ -101,3 +101,18 @@ def test_the_published_comparison_fits_a_terminal_and_one_figure_tells_its_formu
     }  # fmt: skip
     with pytest.raises(NotFound, match="near it: support-bot-rag"):
         run("published", "support-bot-rig", "--home", str(tmp_path))
+
+
+def test_the_page_for_who_decides_is_a_file_with_the_same_numbers(tmp_path):
+    page = tmp_path / "costs.html"
+    words = ("--home", str(tmp_path), "--scenario", "internal-kb", "--draws", "300")
+    told = json.loads(run(*words, "--html", str(page), "--json"))
+    written = page.read_text(encoding="utf-8")
+    for row in told["options"]:
+        assert f"{row['total_usd']['value']:,.0f}" in written
+    assert "<script" not in written
+
+
+def test_a_page_that_cannot_be_written_is_said_before_anything_is_computed(tmp_path):
+    with pytest.raises(InputError, match="in a folder that exists"):
+        run("--home", str(tmp_path), "--html", str(tmp_path / "none" / "costs.html"))

@@ -12,6 +12,7 @@ from steelyard.advise import (
     Scenario,
     advice_json,
     named_scenario,
+    one_page,
     published_json,
     published_line,
     published_table,
@@ -20,9 +21,9 @@ from steelyard.advise import (
 )
 from steelyard.cli import show
 from steelyard.cli.advise_show import show_advice, show_formula
-from steelyard.cli.eval_options import kept_runs
+from steelyard.cli.eval_options import HtmlFile, check_places, kept_runs
 from steelyard.cli.options import Home, Json, database_of, home_of, pairs_of
-from steelyard.core.errors import InputError
+from steelyard.core.errors import InputError, SetupError
 from steelyard.core.evaluation import Report
 from steelyard.cost import Book
 from steelyard.evals.report import report_from_json
@@ -65,6 +66,7 @@ def weigh(
     why: Annotated[
         str, typer.Option("--why", help="a number's formula, inputs, sources and dates")
     ] = "",
+    html: HtmlFile = None,
     as_json: Json = False,
 ) -> None:
     """Weigh base, rag, tuned and tuned+rag over twelve months, and say which to take.
@@ -82,9 +84,12 @@ def weigh(
         steelyard advise --report five-arms.json --from-log
 
         steelyard advise --scenario support-bot --why 'rag@api total'
+
+        steelyard advise --scenario internal-kb --report last --html costs.html
     """
     if ctx.invoked_subcommand is not None:
         return
+    check_places(None, html)
     chosen = scenario_for(scenario, inputs_of(given))
     found = advice_of(
         chosen,
@@ -96,12 +101,22 @@ def weigh(
         given=list(pairs_of(given)),
         draws=draws,
     )
+    if html is not None:
+        write_page(html, one_page(found))
     if as_json:
         show.emit_json(advice_json(found))
     elif why:
         show_formula(found, why)
     else:
         show_advice(found)
+
+
+def write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"cannot write the page: {error}; name another file") from error
+    show.note(f"wrote {path}")
 
 
 @advise.command("scenarios")
