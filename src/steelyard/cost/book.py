@@ -134,13 +134,17 @@ class Book:
 
     def _known(self, beginning: str) -> dict[str, tuple[Price, ...]]:
         """Return all rows of the items that begin so, by the spelling that wins, sorted."""
-        layers = [self._own, _built_in()]
-        if beginning.startswith(_LISTED) or _LISTED.startswith(beginning):
-            layers.append(_listed())
-        begun = fold(beginning)
-        found = {key for layer in layers for key in layer if key.startswith(begun)}
-        rows = (self.rows(key) for key in found)
-        return dict(sorted((of_item[0].item, of_item) for of_item in rows))
+        begun, ours = fold(beginning), _built_in()
+        found: dict[str, tuple[Price, ...]] = {}
+        for layer in (self._own, ours):
+            for key, rows in layer.items():
+                if key.startswith(begun):
+                    found[key] = found.get(key, ()) + rows
+        if begun.startswith(_LISTED) or _LISTED.startswith(begun):
+            for key, rows in _listed().items():
+                if key.startswith(begun) and key not in ours:
+                    found[key] = found.get(key, ()) + rows
+        return dict(sorted((rows[0].item, rows) for rows in found.values()))
 
     def _ending(self, price: Price, until: date) -> str:
         """Return what comes after a row that ends soon."""
@@ -156,7 +160,6 @@ class Book:
 
     def _missing(self, item: str, prompt_tokens: float) -> str:
         rows, first = self.rows(item), item.split("/")[0]
-        known = self._known(f"{first}/") or self._known("")
         unit = rows[0].unit if rows else UNITS.get(first, "USD/...")
         whole = item if rows or first != "llm" or item.endswith(_ENDS) else f"{item}/in"
         repair = f"add one: steelyard prices add {whole} --usd ... --unit '{unit}'"
@@ -166,6 +169,7 @@ class Book:
             if any(holds(one, self._on) for one in rows):
                 reason += f" for a prompt of {prompt_tokens:g} tokens"
             return f"{reason}, only {days}; {repair}"
+        known = self._known(f"{first}/") or self._known("")
         near = get_close_matches(item, known, n=3, cutoff=0.5) or list(known)[:3]
         return f"no price is known of {item!r}; near it: {', '.join(near)}; {repair}"
 

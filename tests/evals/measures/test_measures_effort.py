@@ -18,8 +18,8 @@ OUTCOME = Outcome(
 
 
 def test_what_an_answer_took():
-    names = ("prompt_tokens", "completion_tokens", "context_tokens", "cost_usd")
-    assert [value(name, QUESTION, OUTCOME) for name in names] == [120, 9, 80, 0.002]
+    names = ("prompt_tokens", "completion_tokens", "context_tokens", "cost_usd", "per_1000_usd")
+    assert [value(name, QUESTION, OUTCOME) for name in names] == [120, 9, 80, 0.002, 2.0]
     times = ("p50_ms", "p99_ms", "p95_rerank_ms", "p50_ttft_ms", "mean_ms")
     assert [value(name, QUESTION, OUTCOME) for name in times] == [55, 55, 30.5, 41, 55]
 
@@ -27,7 +27,7 @@ def test_what_an_answer_took():
 def test_what_is_not_known_is_left_out():
     for name in ("p95_search_ms", "p95_generate_ms"):
         assert math.isnan(value(name, QUESTION, OUTCOME))
-    for name in ("cost_usd", "prompt_tokens", "completion_tokens"):
+    for name in ("cost_usd", "per_1000_usd", "prompt_tokens", "completion_tokens"):
         assert math.isnan(value(name, QUESTION, Outcome("q")))
 
 

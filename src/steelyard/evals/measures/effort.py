@@ -53,6 +53,14 @@ FAMILIES = (
         "tokens × prices",
     ),
     Meaning(
+        "per_1000_usd",
+        "per_1000_usd",
+        "price of 1,000 answers in US dollars, of those whose price is known",
+        "from 0",
+        Better.LOWER,
+        "1,000 × cost_usd",
+    ),
+    Meaning(
         "p50_ms (p95, p99, mean)",
         "p95_ms",
         "what the asker waited, failures and time-outs too, in milliseconds",
@@ -102,6 +110,10 @@ def _cost(question: Question, outcome: Outcome) -> float:
     return NOT_APPLICABLE if outcome.cost_usd is None else outcome.cost_usd
 
 
+def _cost_of_1000(question: Question, outcome: Outcome) -> float:
+    return 1000 * _cost(question, outcome)
+
+
 def _waited(question: Question, outcome: Outcome) -> float:
     return outcome.wall_ms
 
@@ -126,6 +138,7 @@ MEASURES = (
     _effort("completion_tokens", _of_usage(lambda usage: usage.completion_tokens)),
     _effort("context_tokens", _of_usage(lambda usage: usage.context_tokens)),
     _effort("cost_usd", _cost),
+    _effort("per_1000_usd", _cost_of_1000),
     *(_effort(f"{reduce.value}_ms", _waited, reduce) for reduce in Reduce),
     *(
         _effort(f"{reduce.value}_{stage}_ms", _stage(_KEYS.get(stage, stage)), reduce)
