@@ -138,7 +138,7 @@ def test_what_was_spent_is_shown_with_what_nobody_knows(home):
             store.log_answer(Query("why?", PUBLIC, collection="handbook"), made)
     shown = run("spend", "--since", "1d").stdout
     assert shown.splitlines()[1].split() == [
-        "handbook", "2", "0", "0", "8,000", "0", "600", "0.0006", "0.5500", "0.0000", "50%"
+        "handbook", "2", "0", "0", "8,000", "0", "600", "0.000550", "0.5500", "0.00", "50%"
     ]  # fmt: skip
     assert "unknown: 1 questions: no price of 'our-8b'" in shown
     assert "llm/gpt-6-luna/in: 0.1 USD/Mtoken, from 2026-09-22" in shown

@@ -1,6 +1,10 @@
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steelyard.core.errors import InputError, NotFound, SetupError
 from steelyard.core.prices import Mark
@@ -184,3 +188,29 @@ def test_rows_written_too_freely_are_not_edited(tmp_path):
         remove_rows(home, "x/y", units=UNITS)
     with pytest.raises(InputError, match="no TOML"):
         add(home)
+
+
+DAYS = st.dates(min_value=date(2026, 7, 1), max_value=date(2027, 3, 1))
+
+
+@given(
+    since=st.none() | DAYS,
+    until=st.none() | DAYS,
+    above=st.sampled_from([0, 1000, 300_000]),
+    day=DAYS,
+    tokens=st.integers(min_value=0, max_value=500_000),
+)
+def test_a_users_row_wins_where_it_holds_and_changes_nothing_elsewhere(
+    since, until, above, day, tokens
+):
+    if since and until and since > until:
+        since, until = until, since
+    item = "llm/gemini-3.6-flash/in"
+    with TemporaryDirectory() as home:
+        add(Path(home), item=item, usd=9.0, since=since, until=until, above_tokens=above)
+        found = Book(Path(home), on=day).price(item, prompt_tokens=tokens)
+    in_time = (since or day) <= day <= (until or day)
+    if in_time and (above == 0 or tokens > above):
+        assert (found.usd, found.mark) == (9.0, Mark.USER)
+    else:
+        assert found == Book(on=day).price(item, prompt_tokens=tokens)

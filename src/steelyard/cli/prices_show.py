@@ -102,6 +102,11 @@ def _usd(price: Price | None) -> str:
     return "" if price is None else f"{price.usd:g}"
 
 
+def _dollars(usd: float) -> str:
+    """Return what was spent: to the cent, small sums to the millionth."""
+    return f"{usd:,.2f}" if usd >= 10 or not usd else f"{usd:.{6 if usd < 0.01 else 4}f}"
+
+
 def _mark(price: Price) -> str:
     return f"[{STYLES[price.mark]}]{price.mark.value}[/]"
 
@@ -171,9 +176,9 @@ def _cells(line: Line) -> list[str]:
         f"{line.prompt_tokens:,}",
         f"{line.cached_tokens:,}",
         f"{line.completion_tokens:,}",
-        f"{line.usd:.4f}",
-        "not known" if each is None else f"{each:.4f}",
-        f"{line.saved_usd:.4f}",
+        _dollars(line.usd),
+        "not known" if each is None else _dollars(each),
+        _dollars(line.saved_usd),
         f"{line.unknown_share:.0%}" if line.num_unknown else "",
     ]
 
@@ -190,6 +195,6 @@ def _trainings(found: Spend) -> Table:
             str(day_of(one.started_at)),
             f"{one.tokens:,}" if one.tokens else "not told",
             f"{one.seconds / HOUR_S:.2f}",
-            "not known" if one.usd is None else f"{one.usd:.4f}",
+            "not known" if one.usd is None else _dollars(one.usd),
         )
     return table
