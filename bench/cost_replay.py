@@ -16,6 +16,7 @@ import json
 import random
 import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import date
@@ -70,9 +71,11 @@ def traffic(kind: str, num: int, seed: int) -> list[str]:
 def served(kind: str, questions: list[str], folder: Path) -> list[UsedAnswer]:
     """Ask all, and return what the log says of them, the oldest first."""
     home, port = folder / kind, free_port()
+    # A home that is still growing finds more each minute, and forgets what it answered before.
+    subprocess.run(steelyard("--home", str(home), "ingest", str(HANDBOOK)), check=True)
     with MockModel(ttft_ms=1, tokens_per_s=5_000, tokens=60, model=MODEL) as model:
         words = steelyard(
-            "--home", str(home), "serve", str(HANDBOOK), "--port", str(port),
+            "--home", str(home), "serve", "--port", str(port),
             "--llm-url", model.url, "--llm-model", MODEL,
         )  # fmt: skip
         server = Server(words, port)
