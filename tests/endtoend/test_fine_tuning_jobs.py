@@ -12,7 +12,6 @@ from pathlib import Path
 
 import openai
 import pytest
-
 from tests.tiny_llm import make_tiny_llm
 
 pytest.importorskip("peft")
