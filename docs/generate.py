@@ -1,5 +1,5 @@
 """Writes the reference pages from the code: `cli.md`, `settings.md`, `api.md`, `measures.md`,
-`cost-model.md`.
+`cost-model.md`, `capacity.md`, `published-comparison.md`.
 
 `python docs/generate.py` writes them; with `--check` it only says which are stale.
 """
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from advise_pages import capacity_page, published_page
 from cost_model import cost_model_page
 
 from steelyard.cli.program import whole
@@ -125,7 +126,9 @@ def main() -> int:
         "settings.md": settings_page(),
         "api.md": api_page(),
         "measures.md": measures_page(),
+        "capacity.md": capacity_page(NOTE),
         "cost-model.md": cost_model_page(NOTE),
+        "published-comparison.md": published_page(NOTE),
     }
     stale = []
     for name, text in pages.items():

@@ -116,3 +116,20 @@ def test_the_page_for_who_decides_is_a_file_with_the_same_numbers(tmp_path):
 def test_a_page_that_cannot_be_written_is_said_before_anything_is_computed(tmp_path):
     with pytest.raises(InputError, match="in a folder that exists"):
         run("--home", str(tmp_path), "--html", str(tmp_path / "none" / "costs.html"))
+
+
+def test_capacity_fits_a_terminal_and_says_what_was_not_measured():
+    told = run("capacity", "--set", "chunks=1e9", "--set", "questions_per_s=1e5")
+    tables = told.split("! truth")[0]
+    assert all(len(line) <= 80 for line in tables.splitlines())
+    assert "Milvus cluster" in told
+    assert "nothing of the kind has been run" in " ".join(told.split())
+    found = json.loads(run("capacity", "--scenario", "support-bot", "--json"))
+    assert {one["name"] for one in found["figures"]} >= {"servers", "GPUs", "memory for one copy"}
+
+
+def test_what_is_wrong_with_a_size_is_said_all_at_once():
+    with pytest.raises(InputError) as told:
+        run("capacity", "--set", "chunks=-1", "--set", "cores=many", "--set", "corse=4")
+    for words in ("chunks: -1", "from 0 to 1e+09", "cores: 'many'", "did you mean 'cores'"):
+        assert words in told.value.message

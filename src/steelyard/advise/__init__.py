@@ -1,6 +1,13 @@
 """Weighs ways to answer by cost, quality and waiting: which to take, and what would flip that."""
 
 from steelyard.advise.advice import DRAWS, Advice, advise
+from steelyard.advise.capacity import Capacity
+from steelyard.advise.capacity_wire import (
+    capacity_json,
+    capacity_of,
+    figures_table,
+    limits_table,
+)
 from steelyard.advise.choosable import choosable
 from steelyard.advise.measured import DEFAULTS, Arm, ArmMeasured, Figure, Measured
 from steelyard.advise.named import named_scenario, scenario_names, scenario_of_file
@@ -18,6 +25,7 @@ __all__ = [
     "Advice",
     "Arm",
     "ArmMeasured",
+    "Capacity",
     "Choices",
     "Figure",
     "Measured",
@@ -27,7 +35,11 @@ __all__ = [
     "Value",
     "advice_json",
     "advise",
+    "capacity_json",
+    "capacity_of",
     "choosable",
+    "figures_table",
+    "limits_table",
     "named_scenario",
     "one_page",
     "published_json",

@@ -88,7 +88,7 @@ def _compared(line: Line, low: Paper, high: Paper) -> Compared:
     bands = {name: _band(*pair) for name, pair in implied.items()}
     bands |= {"said": _band(*said), "gives": _band(*given)}
     verdict = compare(bands["gives"], bands["said"])
-    off_low, off_high = _off(bands["gives"], bands["said"], verdict)
+    off_low, off_high = off_by(bands["gives"], bands["said"], verdict)
     origin = said[0].origin
     assert origin is not None
     return Compared(
@@ -129,8 +129,8 @@ def _about(one: float, other: float) -> bool:
     return abs(one - other) <= ABOUT * abs(other)
 
 
-def _off(gives: Band, said: Band, verdict: Verdict) -> tuple[float | None, float | None]:
-    """Return by how much either end misses: nothing where a figure is reproduced."""
+def off_by(gives: Band, said: Band, verdict: Verdict) -> tuple[float | None, float | None]:
+    """Return by how much either end misses: 0 where a figure is reproduced; None: over nothing."""
     if verdict.reproduced:
         return 0.0, 0.0
     if verdict is Verdict.OUTSIDE:  # to the nearest end of what is published

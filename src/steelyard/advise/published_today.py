@@ -10,7 +10,7 @@ from steelyard.advise.measured import DEFAULTS, Arm
 from steelyard.advise.model import Option, Runs, Weighed
 from steelyard.advise.named import named_scenario
 from steelyard.advise.paper import Paper
-from steelyard.advise.published import Band, Verdict, compare
+from steelyard.advise.published import Band, Verdict, compare, off_by
 from steelyard.advise.solve import Question, solve
 from steelyard.core.prices import Prices
 
@@ -32,6 +32,8 @@ class Total:
     total_usd: float
     server_usd: float
     verdict: Verdict
+    off_low: float | None
+    off_high: float | None
 
     @property
     def without_usd(self) -> float:
@@ -62,8 +64,9 @@ def _total(name: str, one: Weighed, prices: Prices) -> Total:
     servers = one.parts["servers"].value[0]
     server = float(servers.sum() if len(servers) == months else servers[0] * months)
     whole = one.total.point
-    left = whole - server
-    return Total(name, one.option, said, whole, server, compare(Band(left, left, "USD"), said))
+    left = Band(whole - server, whole - server, "USD")
+    verdict = compare(left, said)
+    return Total(name, one.option, said, whole, server, verdict, *off_by(left, said, verdict))
 
 
 def totals_json(prices: Prices) -> list[dict[str, Any]]:
@@ -81,6 +84,8 @@ def totals_json(prices: Prices) -> list[dict[str, Any]]:
             "server_usd": one.server_usd,
             "without_server_usd": one.without_usd,
             "verdict": one.verdict.value,
+            "off_low": one.off_low,
+            "off_high": one.off_high,
         }
         for one in totals(prices)
     ]

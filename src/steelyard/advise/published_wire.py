@@ -6,7 +6,7 @@ from typing import Any
 
 from steelyard.advise.paper import article_title
 from steelyard.advise.published import Band, Compared, published, shown
-from steelyard.advise.published_today import totals_json
+from steelyard.advise.published_today import Total, totals_json
 from steelyard.core.errors import NotFound
 from steelyard.core.prices import Prices
 
@@ -31,7 +31,7 @@ def in_unit(band: Band) -> str:
     return str(band) if band.unit == "1" else f"{band} {band.unit}"
 
 
-def off_text(one: Compared) -> str:
+def off_text(one: Compared | Total) -> str:
     """Return by how much a figure is missed, as `+12%` or `-5% to +74%`; "" where it is not."""
     if one.verdict.reproduced:
         return ""

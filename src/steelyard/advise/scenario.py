@@ -135,7 +135,7 @@ def _value(spec: Spec, raw: Any, faults: list[str]) -> Value:
             faults.append(f"{spec.key}: {dict(raw)!r} needs value, and may have low, high, source")
             return _default(spec)
     source = str(parts.pop("source", GIVEN))
-    numbers = {part: _number(spec, part, one, faults) for part, one in parts.items()}
+    numbers = {part: number_of(spec, part, one, faults) for part, one in parts.items()}
     value = numbers["value"]
     low, high = numbers.get("low", value), numbers.get("high", value)
     if not any(math.isnan(one) for one in (value, low, high)) and not low <= value <= high:
@@ -143,7 +143,8 @@ def _value(spec: Spec, raw: Any, faults: list[str]) -> Value:
     return Value(value, low, high, source)
 
 
-def _number(spec: Spec, part: str, raw: Any, faults: list[str]) -> float:
+def number_of(spec: Spec, part: str, raw: Any, faults: list[str]) -> float:
+    """Return a number within the input's range; else NaN, and the fault is told."""
     place = spec.key if part == "value" else f"{spec.key}.{part}"
     try:
         number = math.nan if isinstance(raw, bool) else float(raw)

@@ -11,6 +11,8 @@ from rich.markup import escape
 from steelyard.advise import (
     Scenario,
     advice_json,
+    capacity_json,
+    capacity_of,
     named_scenario,
     one_page,
     published_json,
@@ -20,6 +22,7 @@ from steelyard.advise import (
     scenario_of_file,
 )
 from steelyard.cli import show
+from steelyard.cli.advise_capacity import show_capacity
 from steelyard.cli.advise_show import show_advice, show_formula
 from steelyard.cli.eval_options import HtmlFile, check_places, kept_runs
 from steelyard.cli.options import Home, Json, database_of, home_of, pairs_of
@@ -162,6 +165,35 @@ def list_published(
     else:
         header, *rows = published_table(book)
         show.show_rows(header, rows)
+
+
+@advise.command("capacity")
+def size(
+    scenario: Annotated[
+        str, typer.Option("--scenario", "-s", help="a name or a TOML file whose inputs count")
+    ] = "",
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="an input: chunks=1e9, questions_per_s=1e5, memory_gb=512"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how many servers and GPUs, how much memory and disk, by what was measured here.
+
+    And for each part the number at which one machine no longer does, with what it moves to.
+
+    Examples:
+
+        steelyard advise capacity --set documents=200000 --set questions_per_s=50
+
+        steelyard advise capacity --scenario support-bot --set cores=64 --set memory_gb=512
+    """
+    chosen = scenario_for(scenario, {}) if scenario else None
+    found = capacity_of(inputs_of(given), scenario=chosen)
+    if as_json:
+        show.emit_json(capacity_json(found))
+    else:
+        show_capacity(found)
 
 
 def logged_traffic(ctx: typer.Context, home: Path | None) -> Traffic:
