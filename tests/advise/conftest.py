@@ -1,6 +1,6 @@
 """A price book of round numbers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pytest
@@ -42,6 +42,9 @@ class FakePrices:
             item, usd, low, high, unit, "seller", "its page", Mark.VENDOR, self.on,
             above_tokens=above,
         )  # fmt: skip
+
+    def later(self, day: date) -> "FakePrices":
+        return replace(self, on=day)
 
     def items(self, beginning: str = "") -> tuple[str, ...]:
         return tuple(sorted(item for item in ROWS if item.startswith(beginning)))

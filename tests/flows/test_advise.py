@@ -116,3 +116,29 @@ def test_questions_that_an_arm_has_no_value_for_are_left_out_of_all():
     found = measured_of(made)
     assert {len(one) for one in found.values.values()} == {NUM - 10}
     assert found.clusters.min() == 0
+
+
+def test_a_price_that_is_known_to_change_is_paid_from_that_month_on():
+    scenario = Scenario.read({"api_model": "gemini-3.6-flash", "gpu": "", "private": False})
+    found = advice_of(scenario, BOOK, draws=300)
+    name = "price of llm/gemini-3.6-flash/in"
+    over = found.formulas[f"{name} over the months"]
+    assert over["value"] == [0.75, 0.75, *[1.5] * 10]
+    assert over["inputs"] == [f"{name} from 2027-01-01", name]
+    assert found.formulas[f"{name} from 2027-01-01"]["origin"]["mark"] == "vendor"
+    spent = found.formulas["rag@api tokens a month"]["value"]
+    assert spent[1] < spent[2] == spent[-1]
+
+
+def test_a_price_that_ends_with_nothing_known_after_it_stays_and_warns(tmp_path):
+    (tmp_path / "prices.toml").write_text(
+        "\n".join(
+            f'[[price]]\nitem = "llm/ours/{kind}"\nusd = 1.0\nunit = "USD/Mtoken"\n'
+            'seen = 2026-11-20\nuntil = 2026-12-10\nsource = "offer"\n'
+            for kind in ("in", "out")
+        )
+    )
+    book = Book(tmp_path, on=date(2026, 11, 21))
+    found = advice_of(Scenario.read({"api_model": "ours"}), book, draws=300)
+    assert found.formulas["price of llm/ours/in"]["value"] == 1.0
+    assert any("llm/ours/in: ends on 2026-12-10" in one for one in found.warnings)

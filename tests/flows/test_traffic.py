@@ -44,6 +44,7 @@ def test_volume_hits_and_tokens_are_those_of_the_log():
     assert found.prompt_tokens.value == 1_000
     assert found.peak_factor is None  # of one day no peak can be told
     assert sorted(found.times)[-1] == 14
+    assert sum(found.times) == found.num
 
 
 def test_a_peak_is_the_busiest_hour_over_the_mean():
@@ -66,6 +67,12 @@ def test_the_log_takes_the_place_of_defaults_and_not_of_what_was_said():
     assert chosen["peak_factor"] == scenario["peak_factor"]
     assert measured.arms[Arm.RAG].prompt_tokens is not None
     assert measured.arms[Arm.BASE].prompt_tokens is None
+
+
+def test_answers_with_the_same_words_are_not_taken_for_one():
+    rows = [answer("I do not know", n * 60) for n in range(30)]
+    rows += [answer("I do not know", 3_000 + n, cache="exact") for n in range(45)]
+    assert sorted(traffic_of(rows).times) == [2] * 15 + [3] * 15
 
 
 @pytest.mark.parametrize(

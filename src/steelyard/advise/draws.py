@@ -5,8 +5,9 @@ option, and moving one slider leaves the draws of all others as they were.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,10 @@ from steelyard.advise.cells import Array, Cell, Origin, leaf
 from steelyard.advise.inputs import BY_KEY
 from steelyard.advise.measured import Arm, Figure, Measured
 from steelyard.advise.scenario import Scenario
-from steelyard.core.errors import InputError
+from steelyard.core.errors import InputError, NotFound
 from steelyard.core.prices import Price, Prices
 
+_PRICE = "price of "
 # How the book names what a formula's unit says.
 _SOLD = {
     "USD/gpu/hour": "USD/hour",
@@ -45,6 +47,7 @@ class Inputs:
     cases: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     copies: int = 1
     ranges: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    _by_month: list[Prices] = field(default_factory=list)
     _known: dict[str, Cell] = field(default_factory=dict)
     _resamples: dict[Arm, NDArray[np.float64]] = field(default_factory=dict)
 
@@ -64,29 +67,54 @@ class Inputs:
         return self._price(self.prices.price(item), unit)
 
     def price_by_length(self, item: str, unit: str, prompt: Cell) -> Cell:
-        """Return a price that may depend on a prompt's tokens, for each case's prompt.
+        """Return a price that may depend on a prompt's tokens, for each case's prompt and, where
+        the book knows that it will change, for each month.
 
         Raises:
             NotFound: the book has none.
             InputError: it is sold by something else.
         """
         lengths = prompt.value
-        rows = self._tiers(item, float(lengths.min()), float(lengths.max()))
-        cell = self._price(rows[0], unit)
-        for row in rows[1:]:
+        least, most = float(lengths.min()), float(lengths.max())
+        tiers = _tiers(self.prices, item, least, most)
+        cell, changes = self._by_length(tiers, unit, prompt), 0
+        for month, book in enumerate(self._books()):
+            try:
+                then = _tiers(book, item, least, most)
+            except NotFound:
+                break  # what comes is not known; the row itself warns of its end
+            if then != tiers:
+                tiers, changes = then, changes + 1
+                cell = _from_month(month, self._by_length(then, unit, prompt), cell, self._months())
+        return cell.named(f"price of {item} over the months", unit) if changes else cell
+
+    def _by_length(self, tiers: Sequence[Price], unit: str, prompt: Cell) -> Cell:
+        cell = self._price(tiers[0], unit)
+        for row in tiers[1:]:
             higher = self._price(row, unit)
-            value = np.where(lengths > row.above_tokens, higher.value, cell.value)
+            value = np.where(prompt.value > row.above_tokens, higher.value, cell.value)
             lower = cell.formula or cell.name
             text = f"{higher.name} if {prompt.name} > {row.above_tokens:,} else {lower}"
             cell = Cell(value, higher.unit, formula=text, inputs=(higher, prompt, cell))
-        return cell if len(rows) == 1 else cell.named(f"price of {item} by length", unit)
+        if len(tiers) == 1:
+            return cell
+        item, _, since = self._named(tiers[0]).partition(" from ")
+        return cell.named(f"{item} by length{f' from {since}' if since else ''}", unit)
 
-    def _tiers(self, item: str, least: float, most: float) -> list[Price]:
-        """Return the rows that hold for prompts of `least` to `most` tokens, shortest first."""
-        rows = [self.prices.price(item, prompt_tokens=most)]
-        while rows[0].above_tokens >= least > 0 and rows[0].above_tokens:
-            rows.insert(0, self.prices.price(item, prompt_tokens=rows[0].above_tokens))
-        return rows
+    def _books(self) -> Sequence[Prices]:
+        """Return the price book at the start of each month of the horizon."""
+        if not self._by_month:
+            days = [round(month * 365 / 12) for month in range(self.scenario.choices.months)]
+            self._by_month += [
+                self.prices.later(self.prices.on + timedelta(days=one)) for one in days
+            ]
+        return self._by_month
+
+    def _months(self) -> Array:
+        return np.arange(self.scenario.choices.months, dtype=np.float64)[None, :]
+
+    def _named(self, row: Price) -> str:
+        return price_name(row, today=self.prices.on)
 
     def _price(self, row: Price, unit: str) -> Cell:
         sold = _SOLD.get(unit, unit)
@@ -96,7 +124,7 @@ class Inputs:
                 "item (`steelyard prices list`) or add your own row",
                 code="other_unit",
             )
-        name = price_name(row)
+        name = self._named(row)
         return self._leaf(name, row.usd, row.low_usd, row.high_usd, unit, self._origin(row))
 
     def figure(self, name: str, figure: Figure, unit: str, what: str) -> Cell:
@@ -167,10 +195,36 @@ class Inputs:
         return np.random.default_rng([_SEED, zlib.crc32(name.encode())])
 
 
-def price_name(row: Price) -> str:
-    """Return what a price is called in formulas."""
-    longer = f" above {row.above_tokens:,} tokens" if row.above_tokens else ""
-    return f"price of {row.item}{longer}"
+def price_name(row: Price, *, today: date) -> str:
+    """Return how a price is called in formulas."""
+    name = f"{_PRICE}{row.item}"
+    if row.above_tokens:
+        name += f" above {row.above_tokens:,} tokens"
+    return f"{name} from {row.since}" if row.since and row.since > today else name
+
+
+def item_of(name: str) -> str:
+    """Return the item that a price's name in formulas is about."""
+    return name.removeprefix(_PRICE).partition(" above ")[0].partition(" from ")[0]
+
+
+def _tiers(book: Prices, item: str, least: float, most: float) -> list[Price]:
+    """Return the rows that hold for prompts of `least` to `most` tokens, shortest first."""
+    rows = [book.price(item, prompt_tokens=most)]
+    while rows[0].above_tokens >= least > 0 and rows[0].above_tokens:
+        rows.insert(0, book.price(item, prompt_tokens=rows[0].above_tokens))
+    return rows
+
+
+def _from_month(month: int, later: Cell, before: Cell, months: Array) -> Cell:
+    """Return what holds before a month (0 is the first), and what from it on."""
+    value = np.where(months >= month, later.value, before.value)
+    text = f"{later.name} after {month} months, {before.formula or before.name} before"
+    return Cell(value, later.unit, formula=text, inputs=(later, *_parts(before)))
+
+
+def _parts(cell: Cell) -> tuple[Cell, ...]:
+    return (cell,) if cell.name else cell.inputs
 
 
 def resampled(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from steelyard.advise.draws import price_name
+from steelyard.advise.draws import item_of, price_name
 from steelyard.advise.measured import Arm, ArmMeasured, Figure
 from steelyard.advise.solve import Question
 from steelyard.core.errors import InputError
@@ -39,7 +39,7 @@ def what_if(question: Question, changed: Mapping[str, float]) -> Question:
         if name.startswith(_PRICE):
             if not 0 <= value <= _MOST_USD:  # false for NaN as well
                 faults.append(f"{name}: {value!r} is no number from 0 to {_MOST_USD:g} (USD)")
-            question.prices.price(name.removeprefix(_PRICE).partition(" above ")[0])
+            question.prices.price(item_of(name))
             prices[name] = value
             continue
         arm, _, kind = name.partition(" ")
@@ -59,7 +59,9 @@ def what_if(question: Question, changed: Mapping[str, float]) -> Question:
     if faults:
         raise InputError("what if: " + "; ".join(faults), code="bad_scenario")
     measured = replace(question.measured, arms=arms, values=values)
-    return Question(question.scenario, measured, _Changed(question.prices, prices))
+    return Question(
+        question.scenario, measured, _Changed(question.prices, prices, today=question.prices.on)
+    )
 
 
 def _with(arm: ArmMeasured, field: str, value: float) -> ArmMeasured:
@@ -75,6 +77,7 @@ class _Changed:
 
     prices: Prices
     usd: Mapping[str, float]
+    today: date
 
     @property
     def on(self) -> date:
@@ -82,7 +85,7 @@ class _Changed:
 
     def price(self, item: str, *, prompt_tokens: float = 0) -> Price:
         row = self.prices.price(item, prompt_tokens=prompt_tokens)
-        usd = self.usd.get(price_name(row))
+        usd = self.usd.get(price_name(row, today=self.today))
         if usd is None:
             return row
         return replace(
@@ -90,8 +93,13 @@ class _Changed:
             source=f"what if, instead of {row.usd:g} {row.unit}",
         )  # fmt: skip
 
+    def later(self, day: date) -> Prices:
+        return _Changed(self.prices.later(day), self.usd, self.today)
+
     def items(self, beginning: str = "") -> tuple[str, ...]:
         return self.prices.items(beginning)
 
     def warnings(self, price: Price) -> tuple[str, ...]:
-        return () if price_name(price) in self.usd else self.prices.warnings(price)
+        if price_name(price, today=self.today) in self.usd:
+            return ()
+        return self.prices.warnings(price)

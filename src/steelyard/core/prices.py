@@ -56,6 +56,10 @@ class Prices(Protocol):
         """
         ...
 
+    def later(self, day: date) -> "Prices":
+        """Return the same book on another day."""
+        ...
+
     def items(self, beginning: str = "") -> tuple[str, ...]:
         """Return the items that begin so and have a price on the day, sorted."""
         ...

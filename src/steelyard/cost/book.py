@@ -78,6 +78,12 @@ class Book:
                 return max(held, key=lambda one: one.above_tokens)
         raise NotFound(self._missing(item, prompt_tokens))
 
+    def later(self, day: date) -> "Book":
+        """Return the same book on another day."""
+        book = Book(on=day)
+        book._own = self._own
+        return book
+
     def items(self, beginning: str = "") -> tuple[str, ...]:
         """Return the items that begin so and have a price on the day, sorted.
 

@@ -25,8 +25,8 @@ _Z = 1.959963984540054
 class Traffic:
     """What was asked in `days` days. Shares and tokens are of answers with a model.
 
-    `hit_ratio` is the share that the cache served; `times` how often each different answer was
-    asked for. `peak_factor` None: less than two days were seen.
+    `hit_ratio` is the share that the cache served; `times` how often each answer that was made
+    was given. `peak_factor` None: less than two days were seen.
     """
 
     num: int
@@ -41,17 +41,10 @@ class Traffic:
     answer_tokens: Figure | None
 
     def hits_to_come(self, more: int) -> tuple[float, float, float]:
-        """Return the share of the next `more` questions that the cache will serve, and its range.
-
-        What was never asked must be answered; what was, is served again as often as up to now.
-        """
-        again = sum(self.times) - len(self.times)
-        served = self.hit_ratio * sum(self.times) / again if again else 0.0
+        """Return the share of the next `more` questions that the cache will serve, and its range:
+        all but those for which an answer will have to be made that was not made before."""
         new = expected_new(self.times, more=more)
-        low, value, high = (
-            min(1.0, served) * (1 - found / more) for found in (new.high, new.value, new.low)
-        )
-        return value, low, high
+        return 1 - new.value / more, 1 - new.high / more, 1 - new.low / more
 
 
 def traffic_of(rows: Sequence[UsedAnswer]) -> Traffic:
@@ -83,7 +76,7 @@ def traffic_of(rows: Sequence[UsedAnswer]) -> Traffic:
         until=until,
         questions_per_day=len(good) / days,
         hit_ratio=1 - len(made) / len(good),
-        times=tuple(Counter((row.collection, row.text) for row in good).values()),
+        times=_times(good),
         peak_factor=_peak(good, began, ended),
         cached_share=min(1.0, sum(cached) / sum(read))
         if len(cached) == len(told) and read
@@ -124,6 +117,20 @@ def with_traffic(
             answer_tokens=traffic.answer_tokens,
         )
     return replace(scenario, values=values), replace(measured, arms=arms)
+
+
+def _times(rows: Sequence[UsedAnswer]) -> tuple[int, ...]:
+    """Return how often each answer that was made was given; where several were made with the same
+    words, what was served again is shared out among them."""
+    made: Counter[tuple[str, bytes]] = Counter()
+    again: Counter[tuple[str, bytes]] = Counter()
+    for row in rows:
+        (again if row.cache in SERVED_AGAIN else made)[row.collection, row.text] += 1
+    found: list[int] = []
+    for answer in made:
+        each, more = divmod(again[answer], made[answer])
+        found += [1 + each + (place < more) for place in range(made[answer])]
+    return tuple(found)
 
 
 def _peak(rows: Sequence[UsedAnswer], began: float, ended: float) -> float | None:
