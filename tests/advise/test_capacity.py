@@ -139,7 +139,14 @@ def assert_clear(message: str) -> None:
 def test_all_faults_are_named_at_once_with_the_allowed_range():
     with pytest.raises(InputError) as told:
         capacity_of(
-            {"chunks": 1e12, "questions_per_s": -1, "core": 4, "copies": math.nan, "disk_gb": "big"}
+            {
+                "chunks": 1e12,
+                "questions_per_s": -1,
+                "core": 4,
+                "copies": math.nan,
+                "disk_gb": "big",
+                "cores": {"low": 1, "value": 2, "high": 3},
+            }
         )
     for words in (
         "chunks: 1000000000000.0 is no number from 0 to 1e+09",
@@ -147,6 +154,7 @@ def test_all_faults_are_named_at_once_with_the_allowed_range():
         "core: unknown, did you mean 'cores'?",
         "copies: nan is no number from 1 to 100",
         "disk_gb: 'big' is no number",
+        "cores: a range is not taken here",
     ):
         assert words in told.value.message
 

@@ -82,7 +82,9 @@ class Asked:
             values[key] = min(max(value, spec.low), spec.high)
             sources[key] = f"scenario {scenario.name!r}" if scenario else ""
         for key, raw in given.items():
-            if key in CAPACITY_BY_KEY:
+            if isinstance(raw, Mapping):
+                faults.append(f"{key}: a range is not taken here, give one number")
+            elif key in CAPACITY_BY_KEY:
                 values[key] = number_of(CAPACITY_BY_KEY[key], "value", raw, faults)
                 sources[key] = GIVEN
             else:

@@ -16,11 +16,11 @@ from steelyard.advise.capacity import (
     questions_of_a_gpu,
 )
 from steelyard.advise.capacity_inputs import Asked
-from steelyard.advise.cells import Cell, constant
+from steelyard.advise.cells import Cell
 from steelyard.advise.curves import figure
+from steelyard.advise.marginal import ONE_GPU
 from steelyard.advise.model import SECONDS_PER_DAY
 
-ONE_GPU = constant("one_gpu", 1, "gpu", "a whole one")
 DESIGNED = "designed, not built"
 
 

@@ -11,6 +11,7 @@ from steelyard.advise.model import HOURS_PER_MONTH, MILLION, questions_per_s
 from steelyard.advise.scenario import Throughput
 
 SECONDS_PER_HOUR = constant("seconds_per_hour", 3_600, "s/hour", "60 × 60")
+ONE_GPU = constant("one_gpu", 1, "gpu", "a whole one")
 THOUSAND = constant("questions_per_1000", 1_000, "question", "what a price for a thousand is for")
 
 

@@ -7,15 +7,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from steelyard.advise.cells import Cell, Origin, constant, leaf
+from steelyard.advise.cells import Cell, Origin, leaf
 from steelyard.advise.draws import Inputs
 from steelyard.advise.marginal import rate
 from steelyard.advise.measured import DEFAULTS
 from steelyard.advise.model import DAYS_PER_MONTH
 from steelyard.advise.scenario import THROUGHPUT, Scenario
 from steelyard.core.prices import Prices
-
-ONE_GPU = constant("one_gpu", 1, "gpu", "a whole one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The published figures of tuning, and of answering without retrieval."""
 
 from steelyard.advise.cells import Cell
-from steelyard.advise.marginal import SECONDS_PER_HOUR, Prompt
+from steelyard.advise.marginal import ONE_GPU, SECONDS_PER_HOUR, Prompt
 from steelyard.advise.model import HOURS_PER_MONTH, MILLION, SECONDS_PER_DAY, training_usd
-from steelyard.advise.paper import ONE_GPU, Line, Paper
+from steelyard.advise.paper import Line, Paper
 from steelyard.advise.scenario import THROUGHPUT, THROUGHPUT_SOURCE
 
 H100 = "gpu/h100-sxm"
