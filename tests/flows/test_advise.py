@@ -69,6 +69,15 @@ def test_the_advice_follows_what_was_measured():
     assert not any("nothing was measured" in one for one in found.warnings)
 
 
+def test_what_the_report_lacks_is_told_with_the_measure_that_would_give_it():
+    bare = replace(FIVE[1], figures={"contains": interval(0.67)})
+    found = advice_of(Scenario.read({}), BOOK, report=report(bare), draws=300)
+    told = " ".join(found.warnings)
+    assert "p95_ttft_ms" in told
+    assert "completion_tokens" in told
+    assert found.rows[0].first_word_ms[0] == DEFAULTS.arms[Arm.RAG].first_word_ms.value
+
+
 def test_without_a_report_defaults_stand_in_and_say_so():
     found = advice_of(Scenario.read({}), BOOK, draws=300)
     assert found.question.measured is DEFAULTS

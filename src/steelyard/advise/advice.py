@@ -1,6 +1,6 @@
 """The advice: the comparison, the choice with its reasons, how sure it is, and what flips it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from steelyard.advise.breakeven import Volumes, volumes
 from steelyard.advise.cells import Cell, constant, total, trace, walk
 from steelyard.advise.choice import NONE, SURE, frontier, shares
+from steelyard.advise.measured import Measured
 from steelyard.advise.model import Option, Weighed
 from steelyard.advise.rules import Check, checks
 from steelyard.advise.sensitivity import Deciding, Flip, Swing, deciding, flips, tornado
@@ -222,9 +223,22 @@ def _warnings(at_point: Solved) -> list[str]:
         for cell in walk([one.total]):
             for warning in cell.origin.warnings if cell.origin else ():
                 found[f"{cell.name}: {warning}"] = None
-    measured = at_point.inputs.measured
+    return [*found, *_unmeasured(at_point.inputs.measured)]
+
+
+def _unmeasured(measured: Measured) -> Iterator[str]:
+    """Yield what was not measured, and how it would be."""
     if measured.assumed:
-        found["nothing was measured: quality and waiting are stated defaults with wide ranges"] = (
-            None
+        yield "nothing was measured: quality and waiting are stated defaults with wide ranges"
+        return
+    if any(arm.first_word_ms.assumed for arm in measured.arms.values()):
+        yield (
+            "waiting was not measured, stated defaults count: add p95_ttft_ms to --measures of "
+            "`steelyard eval run`"
         )
-    return list(found)
+    asked = [arm for arm in measured.arms.values() if arm.calls_model]
+    if any(arm.prompt_tokens is None or arm.answer_tokens is None for arm in asked):
+        yield (
+            "tokens were not measured for every arm, stated ones count: add prompt_tokens and "
+            "completion_tokens to --measures of `steelyard eval run`"
+        )

@@ -109,7 +109,7 @@ def measured_of(
     whole = {arm: one for arm, one in values.items() if one is not None}
     paired = _paired(whole) if len(whole) == len(found) else None
     return Measured(
-        {arm: _arm(one, chosen, report) for arm, one in found.items()},
+        {arm: _arm(arm, one, chosen, report) for arm, one in found.items()},
         measure=chosen,
         source=f"run {report.id} on {report.set_name}",
         values={} if paired is None else {arm: one[paired] for arm, one in whole.items()},
@@ -141,7 +141,7 @@ def _missing(arm: ArmFigures, measure: str) -> list[str]:
     return []
 
 
-def _arm(arm: ArmFigures, measure: str, report: Report) -> ArmMeasured:
+def _arm(way: Arm, arm: ArmFigures, measure: str, report: Report) -> ArmMeasured:
     def figure(name: str) -> Figure | None:
         interval = arm.figures.get(name)
         if interval is None or not np.isfinite(interval.value):
@@ -153,7 +153,7 @@ def _arm(arm: ArmFigures, measure: str, report: Report) -> ArmMeasured:
     waits = [found for name in _FIRST_WORD if (found := figure(name)) is not None]
     return ArmMeasured(
         quality,
-        waits[0] if waits else DEFAULTS.arms[Arm.RAG].first_word_ms,
+        waits[0] if waits else DEFAULTS.arms[way].first_word_ms,
         prompt_tokens=read if read is not None and read.value > 0 else None,
         answer_tokens=written if written is not None and written.value > 0 else None,
         calls_model=not arm.parts.get(_READER, "").startswith(_OWN_WORDS),
