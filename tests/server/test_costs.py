@@ -178,3 +178,10 @@ def test_one_is_weighed_at_a_time_and_health_is_answered_meanwhile(client, monke
         thread.join()
     assert statuses == [200] * 3
     assert max(most) == 1
+
+
+def test_every_input_that_flips_or_swings_has_its_origin(client):
+    for name in scenario_names():
+        told = weigh(client, scenario=name).json()
+        for one in [*told["flips"], *told["tornado"]]:
+            assert "origin" in told["formulas"][one["input"]], one

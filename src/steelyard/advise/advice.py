@@ -8,7 +8,7 @@ import numpy as np
 
 from steelyard.advise.breakeven import Volumes, volumes
 from steelyard.advise.cells import Cell, constant, total, trace, walk
-from steelyard.advise.choice import NONE, SURE, frontier, shares
+from steelyard.advise.choice import NONE, RULE_INPUTS, SURE, frontier, shares
 from steelyard.advise.measured import Measured
 from steelyard.advise.model import Option, Weighed
 from steelyard.advise.rules import Check, checks
@@ -107,7 +107,10 @@ def advise(question: Question, *, draws: int = DRAWS) -> Advice:
         to_measure=tuple(deciding(drawn, place)),
         warnings=tuple(_warnings(at_point)),
         draws=draws,
-        formulas=trace([cell for one in at_point.weighed for cell in _shown(one)]),
+        formulas=trace(
+            [cell for one in at_point.weighed for cell in _shown(one)]
+            + [at_point.inputs[key] for key in RULE_INPUTS]
+        ),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from steelyard.advise.model import Option, Runs, Weighed
 from steelyard.advise.scenario import Scenario
 
 NONE = -1  # no way is allowed
+RULE_INPUTS = ("latency_target_ms", "min_quality", "tolerance", "worth_usd")
 SURE = 0.95  # a pick that fewer draws share is called a tie
 
 

@@ -78,7 +78,7 @@ async def weigh_page(request: Request) -> Response:
 async def scenarios(request: Request) -> Response:
     """List what a scenario can say, the named ones, and what the price book offers to choose."""
     here = _operators(request)
-    found = await compute(here.app.workers.ingest, _offered, here.app)
+    found = await compute(here.app.workers.ingest, offered, here.app)
     return Response(found, media_type="application/json")
 
 
@@ -90,7 +90,7 @@ async def _weighed(request: Request, written: Callable[[Advice], bytes]) -> Resp
             return Response(status_code=LEFT)
         found = await compute(
             here.app.workers.ingest,
-            lambda: written(advise(_question(here.app, body), draws=body.draws)),
+            lambda: written(advise(question_for(here.app, body), draws=body.draws)),
         )
     return Response(found, media_type="application/json")
 
@@ -101,7 +101,7 @@ def _operators(request: Request) -> Live:
     return here
 
 
-def _question(app: App, body: AdviseBody) -> Question:
+def question_for(app: App, body: AdviseBody) -> Question:
     """Return what is to be decided.
 
     Raises:
@@ -149,7 +149,7 @@ def _as_json(advice: Advice) -> bytes:
     return json.dumps(advice_json(advice), allow_nan=False, separators=(",", ":")).encode()
 
 
-def _offered(app: App) -> bytes:
+def offered(app: App) -> bytes:
     found = {
         "scenarios": [scenario_json(named_scenario(name)) for name in scenario_names()],
         "inputs": specs_json(),

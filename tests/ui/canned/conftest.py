@@ -26,6 +26,7 @@ from steelyard.ui import STATIC, index_html
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from costs_canned import CostsCanned
 from lab_canned import LabCanned
 
 TEXT = (
@@ -136,6 +137,7 @@ class Canned:
     operations: dict[str, Any] = field(default_factory=dict)
     spans_asked: list[str] = field(default_factory=list)
     lab: LabCanned = field(default_factory=LabCanned)
+    costs: CostsCanned = field(default_factory=CostsCanned)
 
     def __post_init__(self) -> None:
         now = time.time()
@@ -174,6 +176,7 @@ class Canned:
                 Route("/v1/documents/{id:path}", self.read),
                 Route("/v1/documents/{id:path}", self.delete, methods=["DELETE"]),
                 *self.lab.routes(),
+                *self.costs.routes(),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             middleware=[Middleware(Guard, canned=self)],

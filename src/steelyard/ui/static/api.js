@@ -155,6 +155,10 @@ export const getTraining = (id) => json(tuningPath(id));
 export const getTrainingMetrics = (id, after) => json(withQuery(tuningPath(id, "/metrics"), { after }));
 export const cancelTraining = (id) => json(tuningPath(id, "/cancel"), { method: "POST" });
 
+export const getScenarios = () => json("/v1/advise/scenarios");
+export const weighScenario = (body, options) => json("/v1/advise", { ...options, method: "POST", json: body });
+export const saveCosts = async (body) => (await request("/v1/advise/page", { method: "POST", json: body, accept: "text/html" })).blob();
+
 /** Save a run's report as a file: where a key is needed, a link alone cannot fetch it. */
 export async function saveReport(id) {
   const response = await request(reportAddress(id), { accept: "text/html" });

@@ -28,7 +28,7 @@ function heading(run) {
     : el("a", { class: "button primary", href: reportAddress(run.id), target: "_blank", rel: "noopener" }, "Open the report");
   return [
     el("a", { class: "small", href: "#/lab" }, "‹ All runs"),
-    el("div", { class: "row" }, el("h1", {}, run.set_name), el("span", { class: "grow" }), report),
+    el("div", { class: "row" }, el("h1", {}, run.set_name), el("span", { class: "grow" }), el("a", { class: "button quiet", href: `#/costs?run=${encodeURIComponent(run.id)}` }, "Weigh the costs"), report),
     el("p", { class: "muted small" }, about.filter(Boolean).join(" · ")),
     el("ul", { class: "sentences" }, run.verdicts.map(({ overall, text }) => el("li", {}, el("b", { class: `sign ${SIGN_CLASS[overall] ?? ""}`, title: overall }, OVERALL[overall]), el("span", {}, text)))),
     run.notes.map((note) => el("p", { class: "notice warn" }, note)),
