@@ -171,3 +171,23 @@ def test_the_page_fits_phone_and_desk_in_light_and_dark(browser, address, tmp_pa
     overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overflow <= 0
     context.close()
+
+
+def test_costs_are_weighed_and_a_number_leads_to_its_source(page, address):
+    page.goto(f"{address}/#/costs?scenario=internal-kb")
+    cost = page.locator("tr[data-option='rag@api'] .figure").nth(2)
+    expect(cost).to_be_visible()
+    before = cost.inner_text()
+    asked = page.locator("[data-key=questions_per_day] input[type=text]")
+    asked.fill("200,000")
+    asked.press("Tab")
+    expect(cost).not_to_have_text(before)
+    page.locator("tr[data-option='rag@api'] .figure").nth(2).click()
+    for name in ("rag@api a month", "rag@api tokens a month", "rag@api tokens of a question",
+                 "price of llm/gpt-6-luna/in"):  # fmt: skip
+        page.locator(f'.why-inputs [data-why="{name}"]').click()
+    expect(page.locator(".why .facts")).to_contain_text("2026-")
+    page.keyboard.press("Escape")
+    with page.expect_download() as found:
+        page.get_by_role("button", name="One page").click()
+    assert cost.inner_text() in Path(found.value.path()).read_text(encoding="utf-8")
