@@ -17,6 +17,9 @@ export function dollars(amount) {
 /** Write a number: whole from 1,000 on, else with four digits that count. */
 export const number = (value) => (Math.abs(value) >= 1000 ? WHOLE.format(value) : String(Number(value.toPrecision(4))));
 
+/** Write a number that was found by search or drawn: with three digits that count. */
+export const about = (value) => number(Number(value.toPrecision(3)));
+
 export const share = (value) => `${Math.round(100 * value)} %`;
 
 /** Write a number of a scale: 0.1, 100, 10k, 1M. */
@@ -48,6 +51,8 @@ export const inputName = (name, specs) => specs.get(name)?.what ?? name;
 export const SHARE = (option) => `${option} share of draws`;
 export const BREAK = (one) => `break-even of ${one.cheaper} and ${one.dearer}`;
 export const SWING = (one, end) => `total with ${one.input} at its ${end}`;
+export const FLIP = (one) => `${one.input} that flips the choice at ${number(one.value)}`;
+export const DECIDES = (one) => `what hangs on ${one.input}`;
 
 const RULE = ["latency_target_ms", "min_quality", "tolerance", "worth_usd"]; // what the choice itself goes by
 
@@ -76,5 +81,9 @@ export function wholeTrace(told) {
   for (const one of told.tornado)
     for (const [end, value, at] of [["lowest", one.total_at_low, one.low], ["highest", one.total_at_high, one.high]])
       all[SWING(one, end)] = { value, unit: "USD", formula: `${swung.formulas.total_usd} with ${one.input} = ${number(at)}`, inputs: [swung.formulas.total_usd, one.input], note: "All other inputs stay at their stated values." };
+  for (const one of told.flips)
+    all[FLIP(one)] = { value: one.value, unit: told.formulas[one.input]?.unit ?? "1", formula: `nearest ${one.input} with which the rule chooses ${one.to ?? "nothing"} instead of ${told.at_point ?? "nothing"}`, inputs: [one.input, ...RULE.filter((name) => name !== one.input)], note: "Found by trying 120 values over what is allowed and 120 more where the choice changes; all other inputs stay at their stated values." };
+  for (const one of told.to_measure)
+    all[DECIDES(one)] = { value: one.gap, unit: "1", formula: `| share of draws that choose ${told.recommended ?? "nothing"}, in the lowest third of ${one.input} - in its highest third |`, inputs: [one.input, ...(told.recommended ? [SHARE(told.recommended)] : [])], note: `Of ${number(told.draws)} draws.` };
   return all;
 }

@@ -60,7 +60,7 @@ export function asToml(told) {
 export function exports(present) {
   const named = (kind) => `steelyard-costs-${present().told.scenario.name}.${kind}`;
   const make = (name, about, run) => el("button", { type: "button", class: "quiet", title: about, on: { click: run } }, name);
-  return el("div", { class: "row exports", role: "group", "aria-label": "Export" },
+  return el("div", { class: "row exports", role: "group", "aria-label": "Export" }, el("span", { class: "muted small" }, "Export"),
     make("CSV", "The table of ways", () => save(new Blob([asCsv(present().told)], { type: "text/csv" }), named("csv"))),
     make("JSON", "Every number with its formula and source", () => save(new Blob([JSON.stringify(present().told, null, 1)], { type: "application/json" }), named("json"))),
     make("One page", "An HTML file for who decides, to print or send", async () => {

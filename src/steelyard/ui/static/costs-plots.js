@@ -1,7 +1,7 @@
 // The plots of the costs, as SVG of the width there is: break-even, frontier, tornado.
 
 import { el, fill } from "./dom.js";
-import { BREAK, SWING, dollars, figure, inputName, number, share, short } from "./costs-numbers.js";
+import { BREAK, SWING, about, dollars, figure, inputName, number, short } from "./costs-numbers.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST = 1e-3; // dollars or questions: a logarithm has no zero
@@ -96,13 +96,13 @@ export function makeBreakEven() {
 
   const shownBreaks = () => told.volumes.breaks.filter((one) => chosen.has(one.cheaper) && chosen.has(one.dearer));
   const title = (option) => rowsBy(told).get(option).title;
-  const sentence = (one) => `From ${number(one.questions_per_day)} questions a day on, ${title(one.cheaper)} costs less than ${title(one.dearer)}.`;
+  const sentence = (one) => `From ${about(one.questions_per_day)} questions a day on, ${title(one.cheaper)} costs less than ${title(one.dearer)}.`;
 
   function list() {
     const found = shownBreaks();
-    const low = number(told.volumes.questions_per_day[0]);
-    const high = number(told.volumes.questions_per_day.at(-1));
-    fill(breaks, found.map((one) => el("li", {}, "From ", figure(number(one.questions_per_day), BREAK(one)), el("span", { class: "muted" }, ` (${number(one.low)} – ${number(one.high)})`), ` questions a day on, ${title(one.cheaper)} costs less than ${title(one.dearer)}.`)),
+    const low = about(told.volumes.questions_per_day[0]);
+    const high = about(told.volumes.questions_per_day.at(-1));
+    fill(breaks, found.map((one) => el("li", {}, "From ", figure(about(one.questions_per_day), BREAK(one)), el("span", { class: "muted" }, ` (${about(one.low)} – ${about(one.high)})`), ` questions a day on, ${title(one.cheaper)} costs less than ${title(one.dearer)}.`)),
       found.length ? null : el("li", { class: "muted" }, chosen.size < 2 ? "Choose two ways to see where they break even." : `From ${low} to ${high} questions a day the lines of these do not cross.`));
   }
 

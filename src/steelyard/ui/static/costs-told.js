@@ -1,7 +1,7 @@
 // What the advice says: the verdict with its reasons, what flips it, the ways side by side, rules of thumb.
 
 import { el } from "./dom.js";
-import { SHARE, dollars, figure, inputName, number, share } from "./costs-numbers.js";
+import { DECIDES, FLIP, SHARE, dollars, figure, inputName, number, share } from "./costs-numbers.js";
 import { letterOf } from "./costs-plots.js";
 
 const FLIPS = 5;
@@ -60,7 +60,7 @@ export function flips(told, specs, apply) {
   return [
     el("p", { class: "muted small" }, "Each alone, all else at its stated value; the smallest change first."),
     el("ol", { class: "flips" }, found.map((one) => el("li", {},
-      el("span", { class: "what" }, el("b", {}, inputName(one.input, specs)), " ", figure(number(one.now), one.input), " → ", el("b", { class: "num" }, number(one.value)), kind(one.input)),
+      el("span", { class: "what" }, el("b", {}, inputName(one.input, specs)), " ", figure(number(one.now), one.input), " → ", figure(number(one.value), FLIP(one)), kind(one.input)),
       el("span", { class: "to" }, one.to ? `leads to ${title.get(one.to)}` : "and no way is allowed"),
       el("button", { type: "button", class: "quiet small", "aria-label": `Apply ${inputName(one.input, specs)} ${number(one.value)}`, on: { click: () => apply(one.input, one.value) } }, "Apply")))),
   ];
@@ -81,7 +81,7 @@ export function table(told) {
         el("td", { class: "num" }, figure(dollars(row.total_usd.value), row.formulas.total_usd), band(row.total_usd, dollars)),
         el("td", { class: "num" }, figure(dollars(row.per_1000_usd), row.formulas.per_1000_usd)),
         el("td", { class: "num" }, figure(row.quality.value.toFixed(3), row.formulas.quality), band(row.quality, (one) => one.toFixed(3))),
-        el("td", { class: "num" }, figure(number(row.first_word_ms.value), row.formulas.first_word_ms), band(row.first_word_ms, number)),
+        el("td", { class: "num" }, figure(number(row.first_word_ms.value), row.formulas.first_word_ms), band(row.first_word_ms, (one) => number(Math.round(one)))),
         el("td", { class: "num" }, figure(share(row.share), SHARE(row.option)))))))),
     el("p", { class: "muted small" }, "◆ no other way is cheaper, better and quicker at once. Below a figure: between which values 90 of 100 draws lie; the figure itself is at the stated values. Every number opens its formula, sources and dates."),
   ];
@@ -101,7 +101,7 @@ export function rules(told) {
 export function doubts(told, specs) {
   const deciding = told.to_measure.filter(({ gap }) => gap >= 0.02).slice(0, DECIDING);
   return [
-    deciding.length ? [el("h2", {}, "Measure first"), el("ol", { class: "plain-list" }, deciding.map((one) => el("li", {}, el("b", {}, inputName(one.input, specs)), `: between its lowest and highest third the choice moves in ${share(one.gap)} of the draws. `, one.measure ? el("code", {}, one.measure) : null)))] : null,
+    deciding.length ? [el("h2", {}, "Measure first"), el("ol", { class: "plain-list" }, deciding.map((one) => el("li", {}, el("b", {}, inputName(one.input, specs)), `: between its lowest and highest third the choice moves in `, figure(share(one.gap), DECIDES(one)), " of the draws. ", one.measure ? el("code", {}, one.measure) : null)))] : null,
     told.warnings.length ? el("details", {}, el("summary", {}, `To know about the prices and figures (${told.warnings.length})`), el("ul", { class: "plain-list small" }, told.warnings.map((one) => el("li", {}, one)))) : null,
   ];
 }

@@ -83,7 +83,7 @@ const written = ({ unit }, value) => (unit.startsWith("USD") ? dollars(value) : 
 function origin({ what, source, seen, mark, warnings }) {
   const row = (name, value) => (value ? [el("dt", {}, name), el("dd", {}, value)] : null);
   return [
-    el("dl", { class: "facts" }, row("What", what), row("Source", source), row("Date", seen || (source === "by definition" ? "" : "none: it is no quotation")), row("Attested", mark ? (MARKS[mark] ?? mark) : "")),
+    el("dl", { class: "facts" }, row("What", what), row("Source", source), row("Date", seen || (source === "by definition" ? "" : "none, as it is not a quotation")), row("Attested", mark ? (MARKS[mark] ?? mark) : "")),
     warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
   ];
 }

@@ -212,7 +212,7 @@ function makeParts(offered, specs, change) {
   const parts = {
     scenario: el("select", { id: "cost-scenario" }), report: el("select", { id: "cost-report" }), measure: el("select", { "aria-label": "Measure of quality", hidden: true }),
     label: el("span", { class: "sign underpowered small" }), about: el("p", { class: "muted small" }), problem: empty(),
-    reset: el("button", { type: "button", class: "quiet", hidden: true }, "Reset all"), pin: el("button", { type: "button", class: "quiet" }, "Pin"),
+    reset: el("button", { type: "button", class: "quiet", hidden: true }, "Reset all"), pin: el("button", { type: "button", class: "quiet", title: "Keep these figures to compare the next ones with" }, "Pin"),
     verdict: empty(), reasons: empty(), flips: empty(), table: empty(), rules: empty(), doubts: empty(), pinned: empty(), exports: empty(),
     breakEven: makeBreakEven(), frontier: makeFrontier(), tornado: makeTornado(specs), inputs: makeInputs(offered, change),
   };
