@@ -56,6 +56,13 @@ def test_private_rows_are_tuned_on_on_ones_own_gpus(prices, choice: dict[str, ob
     assert found.setup["first tuning"].point == pytest.approx(1_000 * 200 * 2 / 1e5 * 4.0)
 
 
+def test_a_rented_vector_database_takes_its_minimum_and_its_reads(prices):
+    given = {"vector_db": "vectordb/rented", "read_units_per_question": 2}
+    parts = weigh(inputs(prices, **given), Option(Arm.RAG, Runs.API)).parts
+    assert parts["index"].point == 50
+    assert parts["searches"].value[0, 0] == pytest.approx(1_000 * MONTH * 2 / 1e6 * 16)
+
+
 def test_where_nothing_changes_nothing_is_tuned_again(prices):
     still = weigh(inputs(prices, churn=0), Option(Arm.TUNED, Runs.GPU))
     assert still.parts["retraining"].point == 0

@@ -25,6 +25,7 @@ _SOLD = {
     "USD/gpu/hour": "USD/hour",
     "USD/server/month": "USD/month",
     "USD/GB/month": "USD/GB-month",
+    "USD/Mreadunit": "USD/M read units",
 }
 _SEED = 20_26
 _FEW_CLUSTERS = 300

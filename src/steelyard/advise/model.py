@@ -66,6 +66,7 @@ DAYS_PER_MONTH = constant("days_per_month", 365 / 12, "day/month", "365 / 12")
 SECONDS_PER_DAY = constant("seconds_per_day", 86_400, "s/day", "24 × 60 × 60")
 MONTHS_PER_YEAR = constant("months_per_year", 12, "month/year", "of equal length")
 MILLION = constant("tokens_per_million", 1e6, "token/Mtoken", "a price is for a million tokens")
+READS_PER_MILLION = constant("read_units_per_million", 1e6, "readunit/Mreadunit", "as sold")
 BYTES_PER_GB = constant("bytes_per_gb", 1e9, "byte/GB", "decimal, as storage is sold")
 TUNINGS_PER_DOCUMENT = constant(
     "tunings_per_changed_document",
@@ -119,7 +120,7 @@ def weigh(inputs: Inputs, option: Option) -> Weighed:
         ).named(f"{option} GPUs a month", "USD/month")
     parts["servers"] = _servers_usd(inputs, questions)
     if arm.retrieves:
-        parts |= _knowledge_usd(inputs)
+        parts |= _knowledge_usd(inputs, questions)
     if arm.is_tuned:
         parts["retraining"] = _retraining_usd(inputs, arm)
     parts["people"] = _upkeep_usd(inputs, arm)
@@ -238,7 +239,7 @@ def _corpus_tokens(inputs: Inputs) -> Cell:
     return (inputs["documents"] * inputs["tokens_per_document"]).named("corpus tokens", "token")
 
 
-def _knowledge_usd(inputs: Inputs) -> dict[str, Cell]:
+def _knowledge_usd(inputs: Inputs, questions: Cell) -> dict[str, Cell]:
     choices, tokens = inputs.scenario.choices, _corpus_tokens(inputs)
     chunks = (tokens / inputs["chunk_tokens"]).named("chunks", "chunk")
     size = (chunks * BYTES_PER_CHUNK / BYTES_PER_GB).named("size of the index", "GB")
@@ -250,12 +251,23 @@ def _knowledge_usd(inputs: Inputs) -> dict[str, Cell]:
         minimum = inputs.price(f"{choices.vector_db}/minimum", "USD/month")
         stored = largest(minimum, stored).named("vector database a month", "USD/month")
     parts = {"index": stored}
+    if choices.vector_db and _sells_reads(inputs):
+        reads = questions * inputs["read_units_per_question"] / READS_PER_MILLION
+        price = inputs.price(f"{choices.vector_db}/read", "USD/Mreadunit")
+        parts["searches"] = (reads * price).named("vector database reads a month", "USD/month")
     if choices.embedding:
         changed = (tokens * inputs["churn"]).named("changed tokens", "token/month")
         parts["embedding"] = (
             changed / MILLION * inputs.price(choices.embedding, "USD/Mtoken")
         ).named("embedding of changes a month", "USD/month")
     return parts
+
+
+def _sells_reads(inputs: Inputs) -> bool:
+    """Tell whether a vector database is paid by the read unit; other units are not counted."""
+    item = f"{inputs.scenario.choices.vector_db}/read"
+    known = item in inputs.prices.items(item)
+    return known and inputs.prices.price(item).unit == "USD/M read units"
 
 
 def training_usd(inputs: Inputs) -> Cell:
