@@ -15,7 +15,9 @@ def asked(num_questions: int, *, power: float, num: int, seed: int) -> np.ndarra
 
 @pytest.mark.parametrize("num_questions", [300, 2_000])
 @pytest.mark.parametrize("power", [0.8, 1.1])
-def test_what_is_new_in_as_many_again_is_told_within_a_quarter(num_questions: int, power: float):
+def test_the_share_that_is_new_in_as_many_again_is_told_within_three_points(
+    num_questions: int, power: float
+):
     told, came = [], []
     for seed in range(8):
         traffic = asked(num_questions, power=power, num=2_000, seed=seed)
@@ -24,7 +26,8 @@ def test_what_is_new_in_as_many_again_is_told_within_a_quarter(num_questions: in
             expected_new(np.unique(first, return_counts=True)[1].tolist(), more=1_000).value
         )
         came.append(len(np.unique(traffic)) - len(np.unique(first)))
-    assert np.mean(told) == pytest.approx(np.mean(came), rel=0.25)
+    assert np.mean(told) / 1_000 == pytest.approx(np.mean(came) / 1_000, abs=0.03)
+    assert np.mean(came) > 30  # else it is no question
 
 
 def test_where_everything_was_asked_often_nothing_is_new():
