@@ -3,8 +3,8 @@
 The point is what a Poisson-lognormal fit to how often each question was asked expects (Bulmer,
 Biometrics 30, 1974). Below it stands Chao's extrapolation, a lower bound in expectation (Chao et
 al., Ecological Monographs 84, 2014, eq. 9); above it 1.6 times the point, by how much it fell
-short at worst in `bench/unseen.py`, but no more than if questions stayed as new as they are now (Good and
-Turing: the share of those that were asked once).
+short at worst in `bench/unseen.py`, but no more than if questions stayed as new as they are now
+(Good and Turing: the share of those that were asked once).
 """
 
 from collections.abc import Sequence
