@@ -191,7 +191,13 @@ def _reasons(at_point: Solved, place: int) -> list[str]:
     for other, option in enumerate(at_point.options):
         cost, quality = found.total_usd[0, other], found.quality[0, other]
         wait = found.first_word_ms[0, other]
-        if option in shut:
+        if other == place != int(at_point.picked[0]):
+            told.insert(
+                0,
+                f"{option}: chosen in more draws than any other, though not with every input at "
+                f"its stated value; there it costs {cost:,.0f} USD, at a quality of {quality:.3f}",
+            )
+        elif option in shut:
             told.append(f"{option}: {shut[option]}")
         elif wait > target:
             told.append(f"{option}: the first word takes {wait:,.0f} ms, {target:,.0f} are allowed")

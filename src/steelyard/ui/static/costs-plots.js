@@ -2,6 +2,7 @@
 
 import { el, fill } from "./dom.js";
 import { BREAK, SWING, about, dollars, figure, inputName, number, short } from "./costs-numbers.js";
+import { plural } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST = 1e-3; // dollars or questions: a logarithm has no zero
@@ -80,7 +81,7 @@ export function makeBreakEven() {
     const bottom = height - EDGE.bottom;
     const found = shownBreaks();
     const months = told.scenario.choices.months;
-    const picture = frame({ width, height, x, y, xTitle: "questions a day", yTitle: `USD over ${months} months`, label: `Cost over ${months} months by questions a day, both on logarithmic scales. ${found.map(sentence).join(" ")}` });
+    const picture = frame({ width, height, x, y, xTitle: "questions a day", yTitle: `USD over ${plural(months, "month")}`, label: `Cost over ${plural(months, "month")} by questions a day, both on logarithmic scales. ${found.map(sentence).join(" ")}` });
     const points = (values) => values.map((value, n) => [x.place(asked[n]), y.place(value)]);
     for (const one of curves.filter(({ option }) => chosen.has(option))) picture.append(svg("path", { class: `band ${seriesClass(rows.get(one.option))}`, d: `${pathOf([...points(one.high_usd), ...points(one.low_usd).reverse()])}Z` }));
     for (const one of curves) picture.append(svg("path", { class: `line ${seriesClass(rows.get(one.option))}${chosen.has(one.option) ? " strong" : ""}`, d: pathOf(points(one.usd)) }));
@@ -172,18 +173,21 @@ export function makeFrontier() {
     const high = Math.max(...rows.map(({ quality }) => quality.high));
     const y = linearScale(Math.max(0, low - 0.03), Math.min(1, high + 0.03), height - EDGE.bottom, EDGE.top);
     const months = told.scenario.choices.months;
-    const picture = frame({ width, height, x, y, xTitle: `USD over ${months} months`, yTitle: told.measured.measure, label: `Quality by cost. ${rows.map((row, n) => `${letterOf(n)}, ${row.title}: ${dollars(row.total_usd.value)} USD, quality ${row.quality.value.toFixed(3)}, first word ${number(row.first_word_ms.value)} ms${row.on_frontier ? ", on the frontier" : ""}`).join("; ")}` });
+    const picture = frame({ width, height, x, y, xTitle: `USD over ${plural(months, "month")}`, yTitle: told.measured.measure, label: `Quality by cost. ${rows.map((row, n) => `${letterOf(n)}, ${row.title}: ${dollars(row.total_usd.value)} USD, quality ${row.quality.value.toFixed(3)}, first word ${number(row.first_word_ms.value)} ms${row.on_frontier ? ", on the frontier" : ""}`).join("; ")}` });
     const front = rows.filter((row) => row.on_frontier).sort((a, b) => a.total_usd.value - b.total_usd.value);
     const slowest = Math.max(...rows.map(({ first_word_ms: wait }) => wait.value), 1);
     if (front.length > 1) picture.append(svg("path", { class: "frontier", d: pathOf(front.map((row) => [x.place(row.total_usd.value), y.place(row.quality.value)])) }));
     for (const row of rows) picture.append(svg("path", { class: `whisker ${seriesClass(row)}`, d: `M${x.place(row.total_usd.low).toFixed(1)} ${y.place(row.quality.value).toFixed(1)}H${x.place(row.total_usd.high).toFixed(1)}M${x.place(row.total_usd.value).toFixed(1)} ${y.place(row.quality.low).toFixed(1)}V${y.place(row.quality.high).toFixed(1)}` }));
     const taken = [];
-    rows.forEach((row, n) => {
+    for (const row of rows) {
       const [px, py] = [x.place(row.total_usd.value), y.place(row.quality.value)];
       const radius = 7 + 7 * Math.sqrt(row.first_word_ms.value / slowest);
       const [cx, cy] = free(px, py, radius, taken, width, height);
       taken.push([cx, cy, radius]);
       if (cx !== px || cy !== py) picture.append(svg("path", { class: `leader ${seriesClass(row)}`, d: pathOf([[px, py], [cx, cy]]) }), svg("circle", { class: `dot-point ${seriesClass(row)}`, cx: px, cy: py, r: 3 }));
+    }
+    rows.forEach((row, n) => {
+      const [cx, cy, radius] = taken[n];
       picture.append(svg("circle", { class: `point ${seriesClass(row)}${row.on_frontier ? " front" : ""}${row.option === told.recommended ? " best" : ""}${row.excluded ? " out" : ""}`, cx, cy, r: radius }), svg("text", { class: "letter", x: cx, y: cy + 4, "text-anchor": "middle" }, letterOf(n)));
     });
     return picture;
@@ -218,7 +222,7 @@ export function makeTornado(specs) {
     if (!told?.tornado.length) return null;
     const x = scale(width);
     rows.querySelectorAll(".swing").forEach((place, n) => fill(place, bar(told.tornado[n], x, width)));
-    return svg("svg", { viewBox: `0 0 ${width} 40`, width, height: 40, class: "cost-plot", "aria-hidden": "true" }, svg("path", { class: "axis", d: `M0 2H${width}` }), x.ticks.map((tick) => svg("text", { class: "tick", x: x.place(tick), y: 18, "text-anchor": x.place(tick) < 20 ? "start" : x.place(tick) > width - 20 ? "end" : "middle" }, short(tick))), svg("text", { class: "axis-title", x: width / 2, y: 36, "text-anchor": "middle" }, `USD over ${told.scenario.choices.months} months`));
+    return svg("svg", { viewBox: `0 0 ${width} 40`, width, height: 40, class: "cost-plot", "aria-hidden": "true" }, svg("path", { class: "axis", d: `M0 2H${width}` }), x.ticks.map((tick) => svg("text", { class: "tick", x: x.place(tick), y: 18, "text-anchor": x.place(tick) < 20 ? "start" : x.place(tick) > width - 20 ? "end" : "middle" }, short(tick))), svg("text", { class: "axis-title", x: width / 2, y: 36, "text-anchor": "middle" }, `USD over ${plural(told.scenario.choices.months, "month")}`));
   });
 
   function bar(one, x, width) {

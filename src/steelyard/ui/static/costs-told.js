@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { DECIDES, FLIP, SHARE, dollars, figure, inputName, number, share } from "./costs-numbers.js";
 import { letterOf } from "./costs-plots.js";
+import { plural } from "./text.js";
 
 const FLIPS = 5;
 const DECIDING = 3;
@@ -17,7 +18,7 @@ export function verdict(told) {
   const sentence = told.verdict.split(/(\d+)(?= of 100 draws)/).map((piece, place) => (place % 2 ? shareButton(piece, asked[n++]) : piece));
   const title = titles(told);
   return [
-    el("p", { class: `cost-verdict${told.tie ? " tie" : ""}` }, told.tie ? el("b", { class: "sign underpowered", title: "a tie" }, "= ") : el("b", { class: "sign better" }, "▲ "), sentence),
+    el("p", { class: `cost-verdict${told.tie ? " tie" : ""}` }, told.recommended === null ? el("b", { class: "sign worse", title: "none" }, "✗ ") : told.tie ? el("b", { class: "sign underpowered", title: "a tie" }, "= ") : el("b", { class: "sign better" }, "▲ "), sentence),
     told.at_point === told.recommended ? null : el("p", { class: "muted small" }, `With every input at exactly its stated value the choice is ${title.get(told.at_point) ?? "none"}; over the ranges another is chosen more often.`),
     told.measured.assumed ? assumed(told) : el("p", { class: "muted small" }, `Quality (${told.measured.measure}), waiting and tokens are measured: ${told.measured.source}.`),
   ];
@@ -69,7 +70,7 @@ export function flips(told, specs, apply) {
 /** The ways side by side. */
 export function table(told) {
   const months = told.scenario.choices.months;
-  const heads = ["Way", "First month, USD", "Once, USD", `${months} months, USD`, "1,000 questions, USD", "Quality", "First word, p95 ms", "Chosen in draws"];
+  const heads = ["Way", "First month, USD", "Once, USD", `${plural(months, "month")}, USD`, "1,000 questions, USD", "Quality", "First word, p95 ms", "Chosen in draws"];
   const band = ({ low, high }, written) => (low < high ? el("small", { class: "muted" }, `${written(low)} – ${written(high)}`) : null);
   return [
     el("div", { class: "wide-table" }, el("table", { class: "lab-table ways" },

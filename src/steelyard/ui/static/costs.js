@@ -8,7 +8,7 @@ import { comparison, exports, pinned } from "./costs-pinned.js";
 import { makeBreakEven, makeFrontier, makeTornado } from "./costs-plots.js";
 import { doubts, flips, reasons, rules, table, verdict } from "./costs-told.js";
 import { makeWhy } from "./costs-why.js";
-import { ago } from "./text.js";
+import { ago, plural } from "./text.js";
 
 const KEY = "steelyard.costs";
 const WAIT_MS = 200; // after the last change
@@ -144,7 +144,7 @@ function makeView(offered, runs, state) {
     fill(parts.doubts, doubts(told, specs));
     compare();
     const best = told.options.find(({ option }) => option === told.recommended);
-    fill(parts.inputs.now, best ? [el("b", {}, best.title), ` ${dollars(best.total_usd.value)} USD in ${told.scenario.choices.months} months, ${share(told.probability)} of draws`] : "No way meets the conditions");
+    fill(parts.inputs.now, best ? [el("b", {}, best.title), ` ${dollars(best.total_usd.value)} USD in ${plural(told.scenario.choices.months, "month")}, ${share(told.probability)} of draws`] : "No way meets the conditions");
     fill(parts.about, `${told.scenario.title || told.scenario.name}. Prices of ${told.prices_on}; ${told.draws.toLocaleString("en")} draws.`);
   }
 
