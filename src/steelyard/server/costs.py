@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
+from datetime import date
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field
@@ -150,9 +152,17 @@ def _as_json(advice: Advice) -> bytes:
 
 
 def offered(app: App) -> bytes:
+    book = Book(app.home)
     found = {
         "scenarios": [scenario_json(named_scenario(name)) for name in scenario_names()],
         "inputs": specs_json(),
-        "items": choosable(Book(app.home)),
+        "items": _choosable(app.home, book.on, book.identity),
     }
     return json.dumps(found, allow_nan=False, separators=(",", ":")).encode()
+
+
+@lru_cache(maxsize=4)
+def _choosable(home: Path, on: date, identity: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what a day's book offers: thousands of prices, looked up once a day and a change."""
+    del identity  # a part of the key alone
+    return choosable(Book(home, on=on))
