@@ -53,12 +53,6 @@ class Book:
         rows = [repr(layer) for layer in (self._own, _built_in(), listed_release())]
         return hashlib.sha256("".join(rows).encode()).hexdigest()[:16]
 
-    def on_day(self, on: date) -> "Book":
-        """Return the same book, with the same rows of the user's, on another day."""
-        other = Book(on=on)
-        other._own = self._own
-        return other
-
     def price(self, item: str, *, prompt_tokens: float = 0) -> Price:
         """Return the row that holds on the day, for a prompt of so many tokens.
 
@@ -156,7 +150,7 @@ class Book:
         """Return what comes after a row that ends soon."""
         if until < self._on:
             return f"held to {until} alone"
-        after = self.on_day(until + timedelta(days=1))
+        after = self.later(until + timedelta(days=1))
         try:
             # Just above the row's own length, so that its tier is the one that is compared.
             following = after.price(price.item, prompt_tokens=price.above_tokens + 1)

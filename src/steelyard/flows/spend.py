@@ -106,7 +106,7 @@ class _Pricing:
 
     def on(self, at: float) -> Book:
         day = day_of(at)
-        return self.books.setdefault(day, self.book.on_day(day))
+        return self.books.setdefault(day, self.book.later(day))
 
     def answer(self, one: UsedAnswer) -> Bill:
         if one.error and one.completion_tokens is None:
