@@ -11,7 +11,7 @@ from steelyard.core.errors import InputError, NotFound
 
 
 def run(*words: str):
-    done = CliRunner().invoke(program, ["advise", *words], env={"COLUMNS": "80"})
+    done = CliRunner().invoke(program, ["advise", *words])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.stdout
