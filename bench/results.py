@@ -66,6 +66,9 @@ class Found:
     noted_bm25: float
 
 
+BY_HAND = "<!-- What follows is of other benches, and kept. -->\n"
+
+
 def evaluated(home: Path, name: str, words: list[str]) -> Report:
     """Run `steelyard eval run`, and return its report as JSON."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -232,7 +235,9 @@ def main() -> None:
             "",
         ]
     )
-    (DOCS / "results.md").write_text(text, encoding="utf-8")
+    path = DOCS / "results.md"
+    _, mark, tuned = path.read_text(encoding="utf-8").partition(BY_HAND)
+    path.write_text(f"{text.rstrip()}\n\n{mark}{tuned}" if mark else text, encoding="utf-8")
 
 
 if __name__ == "__main__":
