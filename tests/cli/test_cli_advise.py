@@ -6,8 +6,14 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from steelyard.cli import show
 from steelyard.cli.program import program
 from steelyard.core.errors import InputError, NotFound
+
+
+@pytest.fixture(autouse=True)
+def eighty(monkeypatch):
+    monkeypatch.setattr(show.out, "width", 80)
 
 
 def run(*words: str):

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from steelyard.cli import show
 from steelyard.cli.program import program
 from steelyard.core.chat import Answer, Usage
 from steelyard.core.errors import InputError, NotFound, SetupError
@@ -18,7 +19,7 @@ TODAY = date.today()
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("STEELYARD_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr(show.out, "width", 140)
     return tmp_path / "home"
 
 

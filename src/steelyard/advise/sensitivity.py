@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from steelyard.advise.cells import walk
 from steelyard.advise.choice import NONE
-from steelyard.advise.inputs import ASSUMED, BY_KEY
+from steelyard.advise.inputs import ASSUMED, BY_KEY, MEASURE
 from steelyard.advise.model import Option
 from steelyard.advise.solve import Question, Solved, solve
 
@@ -219,4 +219,4 @@ def _is_assumed(source: str) -> bool:
 def _command(name: str) -> str:
     if name in BY_KEY:
         return BY_KEY[name].measure
-    return "steelyard eval run --arms base,rag,tuned,tuned+rag --json report.json"
+    return MEASURE

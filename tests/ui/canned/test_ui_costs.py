@@ -66,7 +66,7 @@ def test_the_first_look_says_what_to_take_how_surely_and_that_nothing_was_measur
     expect(page.locator(".cost-verdict")).to_contain_text("none is chosen in 95 of 100")
     notice = page.locator(".cost-results .notice")
     expect(notice).to_contain_text("Nothing was measured here")
-    expect(notice.locator("code")).to_contain_text("steelyard eval run --arms base,rag")
+    expect(notice.locator("code")).to_contain_text("steelyard eval run --data QUESTIONS")
     expect(page.locator(".flips li")).to_have_count(5)
     expect(page.locator(".reasons li")).to_have_count(6)
     expect(page.locator(".rules li")).to_have_count(7)
