@@ -32,7 +32,7 @@ def total(prices, arm: Arm, runs: Runs, **given: object) -> float:
 
 def test_retrieval_on_a_sellers_model(prices):
     tokens = 1_000 * MONTH * 0.75 * (620 * 0.1 + 80 * 0.5) / 1e6
-    disk = 2_000 * 1_000 / 100 * 4_000 / 1e9 * 0.1
+    disk = 2_000 * 1_000 / 100 * 3_450 / 1e9 * 0.1  # 196 and 149 MB at 100,000 chunks
     month = tokens + 80 + disk + 4 * 100
     assert total(prices, Arm.RAG, Runs.API) == pytest.approx(12 * month + 48 * 100)
 

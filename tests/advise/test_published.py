@@ -45,7 +45,7 @@ REPRODUCED = {
     "rag-embedding": (30, 30),  # 1e6 × 1,500 × .02 a million
     "rag-one-time": (20, 100),
     "vector-db-hosted": (50, 50),
-    "vector-db-own": (83.75, 83.75),  # 80 + 46.875 GB × .08
+    "vector-db-own": (83.234, 83.234),  # 80 + 40.430 GB × .08
     "vector-db-reads-kb": (50, 50),
     "embedding-new": (7.5, 7.5),
     "context-all-written": (0.5, 0.5),  # 500 × .1 over 200 × .5
@@ -67,7 +67,7 @@ MISSED = {
     "qlora-70b": (1_200, 0.2),  # 100 × 12
     "inference-whole-gpu": (2_190, 2_190 / 500 - 1),  # 3 × 730
     "inference-entry": (1_216.667, 1_216.667 / 500 - 1),
-    "vector-db-reads-bot": (502.135, 502.135 / 200 - 1),  # 15.47 + 30.4167 × 16
+    "vector-db-reads-bot": (500.009, 500.009 / 200 - 1),  # 40.430 × .33 + 30.4167 × 16
     "context-same-price": (2.5, 2.5 / 0.8 - 1),
     "context-by-price": (1.25, 1.25 / 0.8 - 1),
     "context-by-token": (760.4167, 760.4167 / 400 - 1),

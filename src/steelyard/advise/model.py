@@ -5,7 +5,7 @@ the months of the horizon, or one-time.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -22,6 +22,7 @@ from steelyard.advise.cells import (
     mapped,
     total,
 )
+from steelyard.advise.curves import curve
 from steelyard.advise.draws import Inputs
 from steelyard.advise.measured import Arm, ArmMeasured
 from steelyard.advise.scenario import Scenario, Throughput
@@ -75,11 +76,18 @@ TUNINGS_PER_DOCUMENT = constant(
     "no more than one for each document that changed: without changes there is nothing to learn",
 )
 ONE_MONTH = constant("one_month", 1, "month", "what a share a month is a share of")
-# Text, its offsets, a vector of 384 float16 numbers twice, and postings: 3.2 kB in bench/LOG.md.
-BYTES_PER_CHUNK = leaf(
-    "bytes_per_chunk", 4_000, "byte/chunk",
-    Origin("truth and both indexes, for a chunk of 128 tokens", "bench/LOG.md"),
-)  # fmt: skip
+
+
+def _bytes_per_chunk() -> Cell:
+    """Return what a chunk takes on disk, by the largest home whose disk was measured."""
+    truth, index = curve("truth"), curve("index")
+    chunks = truth.measured_to
+    value = float(truth.values(np.array(chunks)) + index.values(np.array(chunks))) * 1e6 / chunks
+    what = f"truth and both indexes on disk, at {chunks:,.0f} chunks"
+    return leaf("bytes_per_chunk", value, "byte/chunk", replace(truth.origin, what=what))
+
+
+BYTES_PER_CHUNK = _bytes_per_chunk()
 
 
 def options(scenario: Scenario, inputs: Inputs) -> Iterator[Option]:
