@@ -153,10 +153,11 @@ def load_settings(
     for key, value in (flags or {}).items():
         if value is not None:
             given[key] = (value, "flag")
-    settings, origins = Settings(), {}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     for key, (value, origin) in given.items():
         try:
-            settings = _with(settings, key, value)
+            values[key] = _value(key, value)
             origins[key] = origin
         except ValueError as error:
             faults.append(f"{origin}: {error}")
@@ -164,7 +165,7 @@ def load_settings(
         raise SetupError(
             "settings are wrong:\n  " + "\n  ".join(faults) + "\nrun `steelyard settings --help`"
         )
-    return Loaded(settings, origins, _disagreeing(promoted, from_file, given))
+    return Loaded(_with_all(values), origins, _disagreeing(promoted, from_file, given))
 
 
 def _registry(champions: Champions, key: str) -> str:
@@ -236,14 +237,14 @@ def option_value(key: str, value: Any) -> Any:
         ValueError: there is no such option, or it cannot have this value.
     """
     group, _, name = key.partition(".")
-    held = getattr(getattr(_with(Settings(), key, value), group), name)
+    held = getattr(getattr(_with(key, value), group), name)
     return list(held) if isinstance(held, tuple) else held
 
 
 def option_fault(key: str, value: Any) -> str:
     """Return why an option, by its dotted key, cannot have this value; "" if it can."""
     try:
-        _with(Settings(), key, value)
+        _with(key, value)
     except ValueError as error:
         return str(error)
     return ""
@@ -269,17 +270,35 @@ def _flat_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _with(settings: Settings, key: str, value: Any) -> Settings:
+def _with(key: str, value: Any) -> Settings:
+    """Return the defaults with one option set; raises ValueError, SetupError."""
+    return _with_all({key: _value(key, value)})
+
+
+def _with_all(values: Mapping[str, Any]) -> Settings:
+    """Return the defaults with options set, a group's at once: what binds them holds for all.
+
+    Raises:
+        SetupError: the options of a group do not go together.
+    """
+    of_group: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        group, name = key.split(".", 1)
+        of_group.setdefault(group, {})[name] = value
+    settings = Settings()
+    changed = {group: replace(getattr(settings, group), **own) for group, own in of_group.items()}
+    return replace(settings, **changed)
+
+
+def _value(key: str, value: Any) -> Any:
+    """Return an option's value as its type; raises ValueError."""
     kinds = option_types()
     if key not in kinds:
         raise ValueError(f"unknown option {key!r}{_nearest(key, list(kinds))}")
-    group, name = key.split(".", 1)
-    options = getattr(settings, group)
     try:
-        changed = replace(options, **{name: _convert(value, kinds[key])})
+        return _convert(value, kinds[key])
     except (ValueError, TypeError) as error:
         raise ValueError(f"{key} = {value!r}: {error}") from error
-    return replace(settings, **{group: changed})
 
 
 def _convert(value: Any, kind: Any) -> Any:

@@ -131,6 +131,16 @@ def test_all_wrong_settings_are_told_at_once(tmp_path):
     assert "STEELYARD_CHUNK_MAXTOKENS" in done.stderr
 
 
+def test_options_that_bound_each_other_are_looked_at_together(tmp_path):
+    both = run(
+        "settings", "--set", "chunk.max_tokens=24", "--set", "chunk.min_tokens=8", cwd=tmp_path
+    )
+    assert both.returncode == 0
+    one = run("settings", "--set", "chunk.max_tokens=24", cwd=tmp_path)
+    assert one.returncode == 4
+    assert "chunk.min_tokens is 32; set it from 0 to 12" in one.stderr
+
+
 def test_keys_are_made_listed_and_removed(tmp_path):
     made = json.loads(run("keys", "add", "bot", "--groups", "a,b", "--json", cwd=tmp_path).stdout)
     assert len(made["key"]) > 20
