@@ -86,6 +86,23 @@ def test_tokens_are_streamed_and_counted(
     assert finish.prompt_tokens > 100  # the rules, the source, the question
 
 
+def test_a_server_loads_it_before_the_first_question(
+    folder: Path, passages: tuple[Passage, ...], run: Callable[[Any], Any]
+) -> None:
+    generator = LocalGenerator(options(folder))
+    assert generator._loaded is None
+    generator.warm_up()
+    loaded = generator._loaded
+    assert loaded is not None
+
+    async def job() -> None:
+        await pieces_of(generator, passages[:1])
+        assert generator._loaded is loaded
+        await generator.aclose()
+
+    run(job())
+
+
 def test_it_reads_what_any_other_language_model_is_sent(
     folder: Path, passages: tuple[Passage, ...], run: Callable[[Any], Any]
 ) -> None:

@@ -25,8 +25,8 @@ _LIBRARIES = ("torch", "transformers", "peft")
 class LocalGenerator:
     """A `Generator` and `Completer` over `options.local`, with `options.adapter` put on it.
 
-    The model is loaded at the first question, and writes one answer at a time, in a thread of its
-    own. An asker who leaves stops it at the next token.
+    The model is loaded by `warm_up`, else at the first question, and writes one answer at a time,
+    in a thread of its own. An asker who leaves stops it at the next token.
     """
 
     def __init__(
@@ -62,6 +62,14 @@ class LocalGenerator:
     def model(self) -> str:
         """Return the folder's name, and the adapter's."""
         return self._path.name + (f"+{_adapter_name(self._adapter)}" if self._adapter else "")
+
+    def warm_up(self) -> None:
+        """Load the model; blocking.
+
+        Raises:
+            SetupError: it cannot be loaded, or its adapter does not fit it.
+        """
+        self._pool.submit(self._model).result()
 
     async def generate(
         self, question: str, passages: Sequence[Passage], *, history: Sequence[Message] = ()
@@ -134,13 +142,17 @@ class LocalGenerator:
             if not writing.done():
                 writing.add_done_callback(_told)
 
-    def _write(self, messages: Sequence[Message], on_text: Any) -> Finish:
-        """Write one answer; blocking, in the model's own thread."""
+    def _model(self) -> "CausalModel":
+        """Return the model, loaded once; in its own thread."""
         if self._loaded is None:
             from steelyard.infra.causal import load_causal
 
             self._loaded = load_causal(self._path, adapter=self._adapter)
-        written = self._loaded.write(
+        return self._loaded
+
+    def _write(self, messages: Sequence[Message], on_text: Any) -> Finish:
+        """Write one answer; blocking, in the model's own thread."""
+        written = self._model().write(
             messages,
             max_tokens=self._options.max_tokens,
             temperature=self._options.temperature,
