@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from costs_canned import CostsCanned
 from lab_canned import LabCanned
+from registry_canned import RegistryCanned
 
 TEXT = (
     "# Leave 🌴\n\n"
@@ -136,6 +137,7 @@ class Canned:
     listings: list[dict[str, str]] = field(default_factory=list)
     operations: dict[str, Any] = field(default_factory=dict)
     spans_asked: list[str] = field(default_factory=list)
+    registry: RegistryCanned = field(default_factory=RegistryCanned)
     lab: LabCanned = field(default_factory=LabCanned)
     costs: CostsCanned = field(default_factory=CostsCanned)
 
@@ -177,6 +179,7 @@ class Canned:
                 Route("/v1/documents/{id:path}", self.delete, methods=["DELETE"]),
                 *self.lab.routes(),
                 *self.costs.routes(),
+                *self.registry.routes(),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             middleware=[Middleware(Guard, canned=self)],

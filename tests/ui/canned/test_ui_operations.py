@@ -1,9 +1,11 @@
 """The Operations page: live numbers, its refreshing, its empty and refused states."""
 
 import re
+from copy import deepcopy
 
 import pytest
 from playwright.sync_api import expect
+from registry_canned import RegistryCanned
 
 SCREENS = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1440, "height": 900}}
 
@@ -217,3 +219,80 @@ def test_lines_and_ranges_are_drawn_to_scale(browser, serving):
     assert found["none"] == []
     assert found["places"] == [0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1, 0]
     assert found["tops"] == [10, 10, 100, 1000, 10]
+
+
+SERVING = {
+    "champion": "b0123456789abcdef",
+    "previous": None,
+    "draining": 0,
+    "last_swap": None,
+    "refused": None,
+    "embedding": None,
+}
+ALIASES = {
+    "reranker": {"champion": "support-v2", "previous": "support-v1", "challenger": "other-v9"},
+    "reader": {"champion": "reader-v1"},
+}
+
+
+def registry():
+    return RegistryCanned(deepcopy(ALIASES))
+
+
+def row_of(page, kind):
+    return page.locator(f'li[data-kind="{kind}"]')
+
+
+def test_what_serves_is_shown_and_a_rollback_asks_why_first(serve_canned, open_page):
+    canned, address = serve_canned(operations={"serving": SERVING}, registry=registry())
+    desktop = {"allowed": ("409",), "viewport": SCREENS["desktop"]}
+    page, _ = open_page(address, path="/#/operations", **desktop)
+    expect(row_of(page, "reranker")).to_contain_text("support-v2")
+    expect(row_of(page, "reranker")).to_contain_text("other-v9")
+    expect(row_of(page, "reader")).to_contain_text("no version")
+    page.get_by_role("button", name="Roll back the reranker").click()
+    assert canned.registry.rollbacks == []
+    why = row_of(page, "reranker").get_by_label("Why")
+    expect(why).to_be_focused()
+    why.fill("too late")
+    page.get_by_role("button", name="Go back to support").click()
+    expect(row_of(page, "reranker")).to_contain_text("another promotion overtook this one")
+    why.fill("slower")
+    page.get_by_role("button", name="Go back to support").click()
+    expect(page.locator(".toasts")).to_contain_text("The reranker is support again.")
+    expect(row_of(page, "reranker").locator("p").first).to_contain_text("support-v1")
+    assert canned.registry.rollbacks[-1] == {"kind": "reranker", "why": "slower"}
+
+
+def test_a_rollback_that_was_not_meant_is_cancelled(serve_canned, open_page):
+    canned, address = serve_canned(operations={"serving": SERVING}, registry=registry())
+    page, _ = open_page(address, path="/#/operations")
+    page.get_by_role("button", name="Roll back the reader").click()
+    expect(page.get_by_role("button", name="Go back to no version")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Roll back the reader")).to_be_visible()
+    assert canned.registry.rollbacks == []
+
+
+def test_the_history_tells_who_and_what_passed_no_gate(serve_canned, open_page):
+    _, address = serve_canned(operations={"serving": SERVING}, registry=registry())
+    page, _ = open_page(address, path="/#/operations", viewport=SCREENS["phone"])
+    page.get_by_text("How it came about").click()
+    items = page.locator(".served-history li")
+    expect(items).to_have_count(2)
+    expect(items.filter(has_text="reader")).to_contain_text("without a passed gate")
+    expect(items.first).to_contain_text("<b>it is better</b>")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_was_refused_and_what_is_being_embedded_is_told(serve_canned, open_page):
+    serving = SERVING | {
+        "refused": {"code": "probe", "reason": "it gives every passage the same score"},
+        "embedding": {"done": 40, "total": 120},
+    }
+    _, address = serve_canned(operations={"serving": serving})
+    page, _ = open_page(address, path="/#/operations")
+    served = page.locator(".served")
+    expect(served.get_by_role("alert")).to_contain_text("it gives every passage the same score")
+    expect(served).to_contain_text("40 of 120 passages")
+    expect(served).to_contain_text("Nothing was promoted: all is as the settings say.")

@@ -155,6 +155,10 @@ export const getTraining = (id) => json(tuningPath(id));
 export const getTrainingMetrics = (id, after) => json(withQuery(tuningPath(id, "/metrics"), { after }));
 export const cancelTraining = (id) => json(tuningPath(id, "/cancel"), { method: "POST" });
 
+export const getRegistry = (options) => json("/v1/registry", options);
+export const getRegistryHistory = (limit, options) => json(withQuery("/v1/registry/history", { limit }), options);
+export const rollBack = (kind, why) => json("/v1/registry/rollback", { method: "POST", json: { kind, why } });
+
 export const getScenarios = () => json("/v1/advise/scenarios");
 export const weighScenario = (body, options) => json("/v1/advise", { ...options, method: "POST", json: body });
 export const saveCosts = async (body) => (await request("/v1/advise/page", { method: "POST", json: body, accept: "text/html" })).blob();

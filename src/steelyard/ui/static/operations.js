@@ -84,8 +84,10 @@ function makeParts(root) {
   const typical = el("div");
   const panels = el("div", { class: "panels" });
   const slow = makeSlow();
+  const served = el("div");
+  let drawServed = null; // once its module is here
   const facts = el("dl", { class: "facts" });
-  const body = el("div", { class: "operations-body", hidden: true }, tiles, empty, stages, typical, panels, slow.node, el("h2", {}, "What is running"), facts);
+  const body = el("div", { class: "operations-body", hidden: true }, tiles, empty, stages, typical, panels, slow.node, served, el("h2", {}, "What is running"), facts);
   root.append(el("div", { class: "operations" }, el("div", { class: "row" }, el("h1", {}, "Operations"), el("span", { class: "grow" }), span), problem, body));
 
   function draw(told, history) {
@@ -99,6 +101,18 @@ function makeParts(root) {
     fill(panels, panelList(told));
     slow.draw(told.slow);
     fill(facts, factList(told));
+    serves(told.serving);
+  }
+
+  async function serves(serving) {
+    if (!serving) return;
+    if (drawServed === null) {
+      drawServed = () => {};
+      const made = (await import("./served.js")).makeServed();
+      fill(served, made.node);
+      drawServed = made.draw;
+    }
+    drawServed(serving);
   }
 
   function fail(error, retry) {
