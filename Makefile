@@ -60,6 +60,7 @@ lint: $(VENV)/.setup-dev ## style
 
 types: $(VENV)/.setup-dev ## mypy --strict
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy recipes
 
 floors: $(VENV)/.setup-dev ## imports only go down
 	$(VENV)/bin/lint-imports

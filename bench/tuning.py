@@ -11,8 +11,10 @@ question has a negative too: another answer on its disease. Writes bench/out/tun
 """
 
 import argparse
+import json
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections import defaultdict
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--margin", type=float, default=None)
     parser.add_argument("--hard", action="store_true", help="a negative of the same disease each")
+    parser.add_argument("--strengths", default="1", help="shares of the change, each measured")
     parser.add_argument("--precision", default="fp32")
     given = parser.parse_args()
     os.environ["STEELYARD_DATA"] = str(given.data)
@@ -66,7 +69,7 @@ def main() -> None:
         start, start_cpu = time.perf_counter(), time.process_time()
         trained = train(recipe, Rows(learnt), run, told=tell)
         took_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
-        before, after = embedder(None), embedder(trained.artefact)
+        before = embedder(None)
         result = {
             "pairs": len(learnt),
             "steps": trained.steps,
@@ -75,10 +78,29 @@ def main() -> None:
             "cpu_seconds": round(cpu_s),
             "load": os.getloadavg()[0],
             "adapter_bytes": sum(p.stat().st_size for p in trained.artefact.iterdir()),
-            "domain": compared(before, after, asked, corpus),
-            "guard": compared(before, after, guard_asked, guard_corpus),
+            "strengths": {},
         }
+        for share in given.strengths.split(","):
+            after = embedder(weakened(trained.artefact, float(share)))
+            found = {
+                "domain": compared(before, after, asked, corpus),
+                "guard": compared(before, after, guard_asked, guard_corpus),
+            }
+            print(share, found, flush=True)
+            result["strengths"][share] = found
     write_result("tuning", result)
+
+
+def weakened(artefact: Path, share: float) -> Path:
+    """Return the artefact with `share` of its change to the base."""
+    if share == 1.0:
+        return artefact
+    folder = artefact.parent / f"of-{share:g}"
+    shutil.copytree(artefact, folder)
+    config = json.loads((folder / "adapter_config.json").read_bytes())
+    config["lora_alpha"] *= share
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
 
 
 def tell(line: Any) -> None:

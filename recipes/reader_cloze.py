@@ -67,7 +67,19 @@ _PERSON_DID = re.compile(
     r"|created|invented|proposed|believed|served|joined|married|moved|had|served|discovered"
     r"|developed)\b"
 )
-_AUXILIARIES = ("was", "is", "were", "are", "had", "has", "have", "did", "can", "could", "will")
+_AUXILIARIES: tuple[str, ...] = (
+    "was",
+    "is",
+    "were",
+    "are",
+    "had",
+    "has",
+    "have",
+    "did",
+    "can",
+    "could",
+    "will",
+)
 _AUXILIARIES += ("would",)
 _LINKS = ("the", "a", "an", "in", "at", "by", "from", "of", "to", "on", "with", "for")
 _PAIRS = """

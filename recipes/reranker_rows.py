@@ -9,8 +9,9 @@ found passages of other documents as negatives. OUT gets train.jsonl, dev.jsonl 
 
 Documents that a question joins stand on one side: 40 of 100 are held out for the figures, 10 are
 for choices (dev), the rest is learnt from, by the hash of the smallest document id. A held-out
-document is in no row, not even as a negative. policyqa's questions fit every policy, so its
-negatives are of the same policy.
+document is in no row, not even as a negative. chunk_excerpts has five long documents, too few to
+hold any out: all are learnt from, and a question's right and wrong passages are told apart inside
+its document, by the excerpts that answer it.
 """
 
 import argparse
@@ -33,13 +34,13 @@ from steelyard.core.ranking import PUBLIC, Query
 
 log = logging.getLogger("rows")
 
-SETS = ("squad2", "multihop", "docs_qa", "docs_fastapi", "policyqa")
-SAME_TITLE = frozenset({"policyqa"})
-ANSWERED_INSIDE = frozenset({"squad2", "policyqa"})
+SETS = ("squad2", "multihop", "docs_qa", "docs_fastapi", "chunk_excerpts")
+ANSWERED_INSIDE = frozenset({"squad2"})
+EXCERPTS = frozenset({"chunk_excerpts"})
+EXCERPT_CHARS = 50  # of an excerpt's beginning or end tell that a passage has it
 TEST, DEV = 40, 50  # of 100: below the first held out, below the second for choices
 MAX_NEGATIVES = 7
 DEPTH = 50
-DEPTH_SAME_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def split(one: Set) -> dict[str, str]:
         for other in known[1:]:
             low, high = sorted((root(known[0]), root(other)))
             parent[high] = low
+    if one.name in EXCERPTS:
+        return dict.fromkeys(one.documents, "train")
     return {name: part(f"{one.name}:{root(name)}") for name in one.documents}
 
 
@@ -110,16 +113,17 @@ def part(key: str) -> str:
 async def rows_of(one: Set, app: App, parts: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
     """Return (part, row) of each question that can be learnt from."""
     made: list[tuple[str, dict[str, Any]]] = []
-    depth = DEPTH_SAME_TITLE if one.name in SAME_TITLE else DEPTH
     for asked in one.questions:
         gold = [name for name in asked.gold if name in parts]
         if not gold or parts[gold[0]] == "test":
             continue
-        query = Query(asked.text, PUBLIC, k=depth)
+        query = Query(asked.text, PUBLIC, k=DEPTH)
         result = await app.retriever.search(query, deadline=Deadline(30.0))
-        row = row_of(one, asked, [hit.chunk for hit in result.found], gold, parts)
-        if row is not None:
-            made.append((parts[gold[0]], row))
+        found = [hit.chunk for hit in result.found]
+        excerpts = one.name in EXCERPTS
+        new = by_excerpt(one, asked, found) if excerpts else row_of(one, asked, found, gold, parts)
+        if new is not None:
+            made.append((parts[gold[0]], new))
     return made
 
 
@@ -132,25 +136,46 @@ def row_of(
 ) -> dict[str, Any] | None:
     own: dict[str, list[str]] = {}
     negatives: list[str] = []
-    titles = {one.documents[name].title for name in gold}
     for chunk in found:
         name, text = chunk.document_id, embedded(chunk)
         if name in gold:
             own.setdefault(name, []).append(text)
-        elif parts[name] != parts[gold[0]]:
-            continue  # rows of one part never show documents of another
-        elif one.name not in SAME_TITLE or one.documents[name].title in titles:
+        elif parts[name] == parts[gold[0]]:  # rows of one part never show another's documents
             negatives.append(text)
     inside = asked.answers if one.name in ANSWERED_INSIDE else ()
-    positives = [best(texts, inside) for texts in own.values()]
+    return row(one, asked, [best(texts, inside) for texts in own.values()], negatives)
+
+
+def by_excerpt(one: Set, asked: Asked, found: Iterable[StoredChunk]) -> dict[str, Any] | None:
+    ends = [
+        end
+        for answer in map(plain, asked.answers)
+        for end in (answer[:EXCERPT_CHARS], answer[-EXCERPT_CHARS:])
+    ]
+    positives: list[str] = []
+    negatives: list[str] = []
+    for chunk in found:
+        has = any(end in plain(chunk.text) for end in ends)
+        (positives if has else negatives).append(embedded(chunk))
+    return row(one, asked, positives[:1], negatives)
+
+
+def row(
+    one: Set, asked: Asked, positives: Sequence[str], negatives: Sequence[str]
+) -> dict[str, Any] | None:
+    """Return the row; None where there is nothing to learn from."""
     if not positives or len(negatives) < 2:
         return None
     return {
         "query": asked.text,
-        "positives": positives,
-        "negatives": negatives[:MAX_NEGATIVES],
+        "positives": list(positives),
+        "negatives": list(negatives[:MAX_NEGATIVES]),
         "source": one.name,
     }
+
+
+def plain(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def best(texts: Sequence[str], answers: Sequence[str]) -> str:
@@ -168,7 +193,7 @@ async def made(one: Set, home: Path, parts: Mapping[str, str]) -> list[tuple[str
     app = open_app(home / one.name)
     try:
         if app.store.counts().documents < len(one.documents):
-            await fill(app, list(one.documents.values()))
+            await fill(app, list(one.documents.values()), on_progress=lambda done, total: None)
         app.index.refresh()
         return await rows_of(one, app, parts)
     finally:

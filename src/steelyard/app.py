@@ -25,6 +25,7 @@ from steelyard.flows.cached import CachedAnswers
 from steelyard.flows.follow import TruthFollower, Vanished, follow_files
 from steelyard.flows.ingest import Ingest, Recipe
 from steelyard.flows.library import Library, Synced
+from steelyard.flows.reading_ahead import read_ahead
 from steelyard.flows.registry import Registry
 from steelyard.flows.runs import Runs
 from steelyard.flows.sharing import open_shared
@@ -249,6 +250,7 @@ class App:
         follower = TruthFollower(self.store, lambda: self.index, self.workers)
         jobs = [self._keep_ingesting(follower), follower.run(), self._keep_up(roots)]
         jobs.append(self.promotions.run())
+        jobs.append(read_ahead(self.store, self.serving.rerankers, self.workers))
         if self.shared is not None:
             jobs.append(self.shared.run())
         tasks = [asyncio.create_task(job) for job in jobs]

@@ -22,7 +22,7 @@ from steelyard.infra.concurrent import Workers
 from steelyard.parts import (
     bundle_name,
     first_stage_of,
-    kept_token_ids,
+    kept_of,
     make_generator,
     make_reader,
     make_reranker,
@@ -149,7 +149,7 @@ class Bundle:
         return Reranking(
             reranker,
             pool_size=self.settings.rerank.pool,
-            token_ids=kept_token_ids(reranker, self._home.store),
+            kept=kept_of(reranker, self._home.store),
             workers=self._home.workers.query,
             first_stage=first_stage_of(reranker, self.settings),
         )
@@ -240,6 +240,8 @@ class Bundle:
         """Make all that a first question would wait for; blocking, seconds where models load."""
         _ = self.answering
         _ = self.name
+        if load := getattr(self.generator, "warm_up", None):
+            load()
         guard("warm", "up")  # reads its word lists
         self._like = None
 

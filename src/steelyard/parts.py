@@ -2,14 +2,17 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from steelyard.core.errors import SetupError, UpstreamError
-from steelyard.core.protocols import Embedder, Generator, Reranker, Tokenizer
+from steelyard.core.protocols import (
+    Embedder,
+    Generator,
+    ReadingReranker,
+    Reranker,
+    Tokenizer,
+)
 from steelyard.embed import HashingEmbedder
 from steelyard.generate import (
     PROMPT_ID,
@@ -21,7 +24,7 @@ from steelyard.generate import (
 from steelyard.generate.chosen import DEFAULT
 from steelyard.registry import check_adapter
 from steelyard.rerank import EndpointReranker, choose, is_endpoint
-from steelyard.retrieve.reranking import TokenIds
+from steelyard.retrieve.reranking import Kept
 from steelyard.settings import Settings
 from steelyard.store import Store
 
@@ -84,7 +87,7 @@ def make_reranker(settings: Settings) -> Reranker | None:
     allow_download = settings.embed.allow_download
     chosen = choose(options, allow_download=allow_download)
     check_adapter(options.adapter, model=options.model, allow_download=allow_download)
-    if chosen.is_late:
+    if chosen.late is not None:
         from steelyard.rerank.late import LateInteraction  # loads the runtime
 
         return LateInteraction(options, allow_download=allow_download)
@@ -103,14 +106,18 @@ def make_reader(settings: Settings) -> Reading | None:
     return SpanReader(options, allow_download=settings.embed.allow_download)
 
 
-def kept_token_ids(reranker: Reranker, store: Store) -> TokenIds:
-    """Return how to read what ingestion kept for the reranker's own tokenizer."""
-    identity = getattr(reranker, "tokenizer_identity", None)
+def kept_of(reranker: Reranker, store: Store) -> Callable[[Sequence[int]], Kept]:
+    """Return how to find what is kept for the reranker's own tokenizer, and of what it read."""
+    tokenizer = getattr(reranker, "tokenizer_identity", None)
+    reads_as = reranker.reads_as if isinstance(reranker, ReadingReranker) else None
 
-    def read(chunk_ids: Sequence[int]) -> Mapping[int, NDArray[np.int32]]:
-        return {} if identity is None else store.token_ids(chunk_ids, tokenizer=identity)
+    def find(chunk_ids: Sequence[int]) -> Kept:
+        return Kept(
+            store.token_ids(chunk_ids, tokenizer=tokenizer) if tokenizer else {},
+            store.readings(chunk_ids, reranker=reads_as) if reads_as else {},
+        )
 
-    return read
+    return find
 
 
 def first_stage_of(reranker: Reranker, settings: Settings) -> float:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from steelyard.bundle import Bundle
+from steelyard.core.protocols import Reranker
 from steelyard.settings import Settings
 from steelyard.space import Space
 
@@ -80,6 +81,11 @@ class Serving:
     def previous_or_none(self) -> Bundle | None:
         """Return the previous bundle without making a first one."""
         return None if self._standing is None else self.previous
+
+    def rerankers(self) -> list[Reranker | None]:
+        """Return the champion's reranker, then that of what stood before it."""
+        bundles = [self.champion, self.previous_or_none()]
+        return [bundle.reranker for bundle in bundles if bundle is not None]
 
     @property
     def num_draining(self) -> int:

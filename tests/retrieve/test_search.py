@@ -23,6 +23,7 @@ from steelyard.core.ranking import (
 )
 from steelyard.embed import HashingEmbedder
 from steelyard.retrieve import QuestionEmbedder, Reranking, RetrieveOptions, Retriever
+from steelyard.retrieve.reranking import Kept
 
 
 def chunk(chunk_id: int, collection: str) -> StoredChunk:
@@ -248,7 +249,7 @@ def reranked(limit: int, pool: ThreadPoolExecutor, *, first_stage: float = 0.0):
     reranking = Reranking(
         Reversing(limit),
         pool_size=3,
-        token_ids=lambda ids: kept,
+        kept=lambda ids: Kept(token_ids=kept),
         workers=pool,
         first_stage=first_stage,
     )

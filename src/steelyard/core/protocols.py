@@ -200,6 +200,30 @@ class Reranker(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadingReranker(Reranker, Protocol):
+    """A reranker that reads a passage without its question, so that it can do so ahead.
+
+    What two with equal `reads_as` make of a text is equal.
+    """
+
+    @property
+    def reads_as(self) -> str: ...
+
+    @property
+    def tokenizer_identity(self) -> str:
+        """Return whose token ids passages may bring along."""
+        ...
+
+    def read(self, passages: Sequence[RerankPassage]) -> list[NDArray[np.int8]]:
+        """Return each passage's vectors (P, D), for `RerankPassage.vectors`; blocking.
+
+        A passage that only its question decides how to read, because it is too long, has none:
+        (0, D).
+        """
+        ...
+
+
 class Generator(Protocol):
     """Writes an answer from passages. Markers `[n]` in its text cite passage n."""
 

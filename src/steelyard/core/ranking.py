@@ -55,11 +55,13 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class RerankPassage:
     """A passage to rerank. `text` is what was embedded (heading path, then passage);
-    `token_ids` its ids as kept at ingestion, int32 without special tokens; None: not kept."""
+    `token_ids` its ids as kept at ingestion, int32 without special tokens; `vectors` (P, D) what
+    the reranker made of them when it read the passage ahead; None: not kept."""
 
     chunk_id: int
     text: str
     token_ids: NDArray[np.int32] | None = None
+    vectors: NDArray[np.int8] | None = None
 
 
 class Hit(NamedTuple):  # a hundred are made a question: a third of a dataclass's time

@@ -104,7 +104,7 @@ def _write_onnx(home: Path, version: Version, folder: Path, files: dict[str, str
         "tokenizer and configuration of the base"
     )
     if is_late:
-        files[f"{ONNX}/"] += "; it gives vectors of tokens, whose weights stand in adapter/"
+        files[f"{ONNX}/"] += "; it gives each token a weight (a logit), then its vector"
     if built.fallback:
         files[f"{ONNX}/"] += f"; not int8: {built.fallback}"
     return ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.core.errors import SetupError
+from steelyard.core.late import LateScoring
 from steelyard.core.tuning import Binding, TuneKind
 from steelyard.infra.binding import BINDING_FILE, read_binding
 from steelyard.infra.models import DEFAULT_MODEL, find_model
@@ -22,11 +23,7 @@ class Chosen:
     adapter: Path | None
     max_tokens: int
     first_stage: float
-    scale: float = 0.0  # of late interaction's score; 0: pairs are scored by a cross-encoder
-
-    @property
-    def is_late(self) -> bool:
-        return self.scale > 0
+    late: LateScoring | None = None  # None: pairs are scored by a cross-encoder
 
 
 def choose(options: RerankOptions, *, allow_download: bool = False) -> Chosen:
@@ -56,7 +53,7 @@ def choose(options: RerankOptions, *, allow_download: bool = False) -> Chosen:
         adapter=adapter,
         max_tokens=options.max_tokens or (binding.max_tokens if binding else MAX_TOKENS),
         first_stage=_first_stage(options, binding),
-        scale=_number(binding, "scale"),
+        late=_late(binding),
     )
 
 
@@ -72,6 +69,19 @@ def check_length(chosen: Chosen, options: RerankOptions, *, least: int, most: in
 def _first_stage(options: RerankOptions, binding: Binding | None) -> float:
     told = options.first_stage
     return _number(binding, "first_stage") if told is None else told
+
+
+def _late(binding: Binding | None) -> LateScoring | None:
+    """Return how late interaction scores by an adapter; None: it was not trained for it."""
+    if not (scale := _number(binding, "scale")):
+        return None
+    return LateScoring(
+        scale=scale,
+        window=max(1, int(_number(binding, "window"))),
+        window_scale=_number(binding, "window_scale"),
+        exact=_number(binding, "exact"),
+        adjacent=_number(binding, "adjacent"),
+    )
 
 
 def _number(binding: Binding | None, name: str) -> float:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from steelyard.infra.bert import BertTokenizer, Pair, PairTemplate
 from steelyard.infra.bert.window import best_window
 
 Ids = NDArray[np.int32]
+T = TypeVar("T", np.int32, np.float32)
 
 _KEPT_TEXTS = 2_000  # of passages without kept ids: some 2 MB
 _PASSAGE_TOKENS = 512  # a text is tokenised so far; its best window is smaller
@@ -91,10 +93,19 @@ class SingleInputs:
         """Return the input of a passage, at most `max_tokens` long."""
         return self.whole(best_window(self._passages.of(passage), question, room=self._room))
 
+    def unasked(self, passage: RerankPassage) -> Ids | None:
+        """Return the input of a passage that every question reads alike; None: it is longer."""
+        ids = self._passages.of(passage)
+        return self.whole(ids) if len(ids) <= self._room else None
+
+    def num_own(self, ids: Ids) -> int:
+        """Return how many tokens of an input are its own."""
+        return len(ids) - len(self._before) - len(self._after)
+
     def whole(self, ids: Ids) -> Ids:
         """Return ids between the special tokens."""
         return np.concatenate([self._before, ids, self._after])
 
-    def own(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def own(self, rows: NDArray[T]) -> NDArray[T]:
         """Return the rows of an input's own tokens, without the special tokens around them."""
         return rows[len(self._before) : len(rows) - len(self._after)]

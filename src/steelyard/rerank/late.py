@@ -1,10 +1,10 @@
 """Reranking by late interaction: question and passage are read apart, their tokens compared.
 
-Each token of the question takes its best cosine among the passage's tokens; the mean of these,
-weighted by what a trained head says of each token of the question, is the score (Khattab & Zaharia,
-ColBERT, SIGIR 2020). A passage's vectors do not depend on the question, so they are remembered.
+What is compared and how it adds up: `core/late.py`. A passage's vectors do not depend on the
+question, so they are read ahead and kept, or at least remembered, as int8: of a row only its
+direction counts, so it is stretched to the range.
 
-Shapes: Q tokens of the question, P of the passage, H hidden.
+Shapes: Q tokens of the question, P of the passage, D numbers of a vector.
 """
 
 import threading
@@ -12,23 +12,22 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.errors import SetupError
+from steelyard.core.late import SATURATION, WINDOW_STEP, LateScoring
 from steelyard.core.ranking import RerankPassage
 from steelyard.infra.bert import (
     BertTokenizer,
     BuiltEncoder,
-    EncoderSession,
     SessionOptions,
-    open_session,
+    TokenSession,
     open_tokenizer,
+    open_tokens,
     ready_tokens,
 )
-from steelyard.infra.bert.lora import read_whole
 from steelyard.infra.bert.session import GRAPH_FILE
 from steelyard.rerank.chosen import check_length, choose
 from steelyard.rerank.inputs import Ids, SingleInputs
@@ -37,26 +36,28 @@ from steelyard.rerank.pace import Pace
 from steelyard.rerank.race import Lanes
 
 Rows = NDArray[np.float32]
+Kept = NDArray[np.int8]
 
-_KEPT_PASSAGES = 512  # of 100 tokens and 384 dimensions as float16: some 40 MB
+_KEPT_PASSAGES = 4096  # of 100 tokens and 128 numbers: some 50 MB
+_INT8_MAX = 127.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question: its ids, the unit vectors (Q, H) of its own tokens, and their weights (Q,)."""
+    """A question: its own ids (Q,), its tokens' unit vectors (Q, D), and their weights (Q,)."""
 
     ids: Ids
-    rows_QH: Rows
+    rows_QD: Rows
     weights_Q: Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """A question, the ids of a passage with special tokens, and how many are still to be read."""
+    """A question, the ids (P,) of a passage with special tokens, and its vectors if it was read."""
 
     asked: Asked
     ids: Ids
-    num_unread: int
+    vectors: Kept | None
 
 
 class LateInteraction:
@@ -76,27 +77,26 @@ class LateInteraction:
         """
         self.options = options
         chosen = choose(options, allow_download=allow_download)
-        if chosen.adapter is None or not chosen.is_late:
+        if chosen.adapter is None or chosen.late is None:
             raise SetupError(
                 f"rerank.adapter {str(chosen.adapter)!r} was not trained for late interaction; "
                 "train one with reranker.scoring: late"
             )
-        self.first_stage, self._scale = chosen.first_stage, chosen.scale
+        self.first_stage, self._scoring = chosen.first_stage, chosen.late
         self.max_tokens = chosen.max_tokens
         self.built: BuiltEncoder = ready_tokens(
             chosen.base, precision=options.precision, adapter=chosen.adapter
         )
-        self._head = _read_head(chosen.adapter)
         self._tokenizer = BertTokenizer(open_tokenizer(chosen.base))
         self._inputs = SingleInputs(self._tokenizer, max_tokens=chosen.max_tokens)
         check_length(
             chosen, options, least=self._inputs.smallest, most=self.built.max_tokens_possible
         )
-        self._session: EncoderSession = open_session(
+        self._session: TokenSession = open_tokens(
             self.built.folder / GRAPH_FILE, SessionOptions(threads=1)
         )
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, NDArray[np.float16]] = OrderedDict()
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._lanes = Lanes(model=options.model, pool=pool)
         full = RerankPassage(0, "", np.ones(self.max_tokens, np.int32))
         self._lanes.warm_up(self, full)
@@ -106,6 +106,11 @@ class LateInteraction:
     def model(self) -> str:
         """Return a name that changes with weights, adapter, precision and input length."""
         return f"{self.options.model}@{self.built.identity[:12]}-{self.max_tokens}"
+
+    @property
+    def reads_as(self) -> str:
+        """Return what decides a passage's vectors: weights, head, precision and input length."""
+        return f"{self.built.identity}-{self.max_tokens}"
 
     @property
     def tokenizer_identity(self) -> str:
@@ -128,29 +133,38 @@ class LateInteraction:
 
     def question(self, text: str) -> Asked:
         ids = self._inputs.question(text)
-        hidden_QH = self._inputs.own(self._session.hidden(self._inputs.whole(ids)))
+        read_QK = self._inputs.own(self._session.tokens(self._inputs.whole(ids)))
         # Softplus, as in training; a question of no known word has no token and no weight.
-        logits_Q = np.einsum("qh,h->q", hidden_QH, self._head.weight_H) + self._head.bias
-        weights_Q = np.logaddexp(0.0, logits_Q)
+        weights_Q = np.logaddexp(0.0, read_QK[:, 0]).astype(np.float32)
         total = float(weights_Q.sum())
-        return Asked(ids, unit(hidden_QH), weights_Q / total if total else weights_Q)
+        return Asked(ids, unit(read_QK[:, 1:]), weights_Q / total if total else weights_Q)
 
     def pair(self, question: Asked, passage: RerankPassage) -> Apart:
         ids = self._inputs.passage(question.ids, passage)
+        if passage.vectors is not None and len(passage.vectors) == self._inputs.num_own(ids):
+            return Apart(question, ids, passage.vectors)
+        key = ids.tobytes()
         with self._lock:
-            is_kept = ids.tobytes() in self._kept
-        return Apart(question, ids, 0 if is_kept else len(ids))
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+        return Apart(question, ids, kept)
 
     def num_tokens(self, pair: Apart) -> int:
-        return pair.num_unread
+        return len(pair.ids) if pair.vectors is None else 0
 
     def score(self, pair: Apart) -> float:
-        rows_PH, asked = self._rows(pair.ids), pair.asked
-        if not len(rows_PH) or not len(asked.rows_QH):
-            return -self._scale  # nothing to compare: the least that cosines can give
-        # einsum: a product by BLAS would wake its threads, which spin on the cores of other lanes.
-        best_Q = np.einsum("qh,ph->qp", asked.rows_QH, rows_PH).max(axis=1)
-        return float(self._scale * np.einsum("q,q->", best_Q, asked.weights_Q))
+        asked = pair.asked
+        vectors_PD = self._read(pair.ids) if pair.vectors is None else pair.vectors
+        if not len(vectors_PD) or not len(asked.rows_QD):
+            return self._scoring.least
+        told_P = self._inputs.own(pair.ids)
+        return interaction(asked, told_P, unit(vectors_PD.astype(np.float32)), self._scoring)
+
+    def read(self, passages: Sequence[RerankPassage]) -> list[Kept]:
+        """Return each passage's vectors, by which a later question need not read it; blocking."""
+        nothing = np.empty((0, 0), np.int8)
+        whole = [self._inputs.unasked(passage) for passage in passages]
+        return [nothing if ids is None else self._vectors(ids) for ids in whole]
 
     def forget(self) -> None:
         """Forget the vectors of passages."""
@@ -165,38 +179,47 @@ class LateInteraction:
         """End the threads without waiting for a run that is under way."""
         await self._lanes.aclose()
 
-    def _rows(self, ids: Ids) -> Rows:
-        """Return the unit vectors (P, H) of a passage's own tokens."""
-        key = ids.tobytes()
+    def _read(self, ids: Ids) -> Kept:
+        """Return the vectors (P, D) of a passage's own tokens, and remember them."""
+        made = self._vectors(ids)
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None:
-                self._kept.move_to_end(key)
-                return kept.astype(np.float32)
-        rows_PH = unit(self._inputs.own(self._session.hidden(ids))).astype(np.float16)
-        with self._lock:
-            self._kept[key] = rows_PH
+            self._kept[ids.tobytes()] = made
             while len(self._kept) > _KEPT_PASSAGES:
                 self._kept.popitem(last=False)
-        return rows_PH.astype(np.float32)
+        return made
+
+    def _vectors(self, ids: Ids) -> Kept:
+        rows_PD = self._inputs.own(self._session.tokens(ids))[:, 1:]
+        peaks_P1 = np.abs(rows_PD).max(axis=1, keepdims=True)
+        stretched_PD = rows_PD * (_INT8_MAX / np.maximum(peaks_P1, 1e-9))
+        return np.asarray(np.rint(stretched_PD), np.int8)
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """What tells how much a token of the question counts."""
+def interaction(asked: Asked, told_P: Ids, told_PD: Rows, scoring: LateScoring) -> float:
+    """Return a passage's score, by the ids and unit vectors of its own tokens."""
+    # einsum: a product by BLAS would wake its threads, which spin on the cores of other lanes.
+    cosines_QP = np.einsum("qd,pd->qp", asked.rows_QD, told_PD)
+    score = scoring.scale * _weighted(asked, cosines_QP.max(axis=1))
+    if scoring.window_scale:
+        missing = np.full((len(cosines_QP), scoring.window - 1), -1.0, np.float32)
+        wide_QP = np.concatenate([cosines_QP, missing], axis=1)
+        stretches = np.lib.stride_tricks.sliding_window_view(wide_QP, scoring.window, axis=1)
+        best_QN = stretches[:, ::WINDOW_STEP].max(axis=2)
+        best = np.einsum("qn,q->n", best_QN, asked.weights_Q).max()
+        score += scoring.window_scale * float(best)
+    same_QP = asked.ids[:, None] == told_P[None, :]
+    if scoring.exact:
+        often_Q = same_QP.sum(axis=1)
+        score += scoring.exact * _weighted(asked, often_Q / (often_Q + SATURATION))
+    if scoring.adjacent and len(asked.ids) > 1:
+        pairs_N = np.sqrt(asked.weights_Q[:-1] * asked.weights_Q[1:])
+        is_there_N = (same_QP[:-1, :-1] & same_QP[1:, 1:]).any(axis=1)
+        score += scoring.adjacent * float(pairs_N[is_there_N].sum() / max(pairs_N.sum(), 1e-9))
+    return score
 
-    weight_H: Rows
-    bias: float
 
-
-def _read_head(adapter: Path) -> _Head:
-    whole = read_whole(adapter)
-    try:
-        return _Head(whole["classifier.weight"][0], float(whole["classifier.bias"][0]))
-    except (KeyError, IndexError) as error:
-        raise SetupError(
-            f"adapter {str(adapter)!r} lacks late interaction's head; train it again"
-        ) from error
+def _weighted(asked: Asked, values_Q: Rows) -> float:
+    return float(np.einsum("q,q->", values_Q, asked.weights_Q))
 
 
 def unit(rows: Rows) -> Rows:

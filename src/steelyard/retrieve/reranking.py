@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,14 @@ from steelyard.infra.concurrent import compute
 
 log = logging.getLogger(__name__)
 
-TokenIds = Callable[[Sequence[int]], Mapping[int, NDArray[np.int32]]]
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What there is of chunks already, by chunk id: token ids, and what the reranker made of them
+    when it read them ahead."""
+
+    token_ids: Mapping[int, NDArray[np.int32]] = field(default_factory=dict)
+    vectors: Mapping[int, NDArray[np.int8]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Reranked:
 
 
 class Reranking:
-    """`token_ids` reads what ingestion kept of chunks, so that only the question is tokenised.
+    """`kept` finds what there is of chunks, so that at best only the question is read.
 
     A passage's score is the reranker's, and `first_stage` times what the search gave it, of which
     the pool's best is 1: so it counts alike however the legs were merged.
@@ -39,13 +46,13 @@ class Reranking:
         reranker: Reranker,
         *,
         pool_size: int,
-        token_ids: TokenIds,
+        kept: Callable[[Sequence[int]], Kept],
         workers: ThreadPoolExecutor,
         first_stage: float = 0.0,
     ) -> None:
         self._reranker = reranker
         self.pool_size = pool_size
-        self._token_ids = token_ids
+        self._kept = kept
         self._workers = workers
         self._first_stage = first_stage
 
@@ -57,7 +64,7 @@ class Reranking:
         if not pool:
             return Reranked(tuple(found))
         try:
-            kept = await compute(self._workers, self._token_ids, [f.chunk.chunk_id for f in pool])
+            kept = await compute(self._workers, self._kept, [f.chunk.chunk_id for f in pool])
             passages = [_passage(one, kept) for one in pool]
             scores = await self._reranker.scores(question, passages, budget_s=budget_s)
         except SteelyardError as error:
@@ -76,7 +83,7 @@ class Reranking:
         return Reranked((*scored, *found[len(scores) :]), degraded)
 
 
-def _passage(found: FoundChunk, kept: Mapping[int, NDArray[np.int32]]) -> RerankPassage:
+def _passage(found: FoundChunk, kept: Kept) -> RerankPassage:
     chunk = found.chunk
     whole = Chunk(
         ordinal=0, start=chunk.start, end=chunk.end, text=chunk.text, heading=chunk.heading
@@ -84,5 +91,6 @@ def _passage(found: FoundChunk, kept: Mapping[int, NDArray[np.int32]]) -> Rerank
     return RerankPassage(
         chunk_id=chunk.chunk_id,
         text=whole.embedded_text(chunk.title),
-        token_ids=kept.get(chunk.chunk_id),
+        token_ids=kept.token_ids.get(chunk.chunk_id),
+        vectors=kept.vectors.get(chunk.chunk_id),
     )

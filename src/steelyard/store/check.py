@@ -28,6 +28,9 @@ _INVARIANTS = (
     """SELECT 'token ids of ' || lower(hex(t.sha256)), 'are not whole numbers of a known tokenizer'
        FROM tokens AS t LEFT JOIN tokenizers AS z ON z.key = t.tokenizer
        WHERE z.key IS NULL OR length(t.ids) % z.width <> 0""",
+    """SELECT 'reading of ' || lower(hex(r.sha256)), 'is not whole rows of a known reranker'
+       FROM readings AS r LEFT JOIN rerankers AS k ON k.key = r.reranker
+       WHERE k.key IS NULL OR length(r.vectors) % k.dim <> 0""",
     """SELECT d.collection || '/' || d.id, 'is served but has no text'
        FROM documents AS d WHERE d.served
           AND NOT EXISTS (SELECT 1 FROM texts WHERE document = d.key)""",

@@ -67,6 +67,23 @@ class KeptTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadChunk:
+    """A chunk that a reranker has not read: its embedded text, and that text's `text_hash`."""
+
+    chunk_id: int
+    text: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The vectors (P, D) that a reranker made of a text; (0, 0): it reads it with a question."""
+
+    sha256: bytes
+    vectors: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
 class Replacement:
     """A document's new version, read, cut and embedded.
 

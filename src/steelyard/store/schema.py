@@ -186,6 +186,19 @@ _VERSION_7 = (
     "ALTER TABLE answers ADD COLUMN context_tokens INTEGER",
 )
 
+_VERSION_8 = (
+    # What rerankers made of texts when they read them ahead: int8, as many numbers a row as `dim`
+    # says; '' where a text is too long to be read without a question. A shadow.
+    """CREATE TABLE rerankers (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        identity TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE readings (
+        reranker INTEGER NOT NULL, sha256 BLOB NOT NULL, vectors BLOB NOT NULL,
+        UNIQUE (reranker, sha256)
+    ) STRICT""",
+)
+
 LAYOUT = Layout(
     application_id=0x53544C59,  # "STLY"
     migrations=(
@@ -196,6 +209,7 @@ LAYOUT = Layout(
         _VERSION_5,
         _VERSION_6,
         _VERSION_7,
+        _VERSION_8,
     ),
     rebuild="steelyard ingest PATH...",
 )

@@ -11,6 +11,7 @@ from steelyard.store.experiments import Experiments
 from steelyard.store.feed import KEPT_CHANGES, Feed
 from steelyard.store.keys import Keys
 from steelyard.store.reading import Reading
+from steelyard.store.readings import Readings
 from steelyard.store.replacing import Replacing
 from steelyard.store.schema import LAYOUT
 from steelyard.store.submissions import Submissions
@@ -82,6 +83,12 @@ class Store:
         self.drop_vectors = switching.drop_vectors
 
         self.token_ids = Tokens(database).token_ids
+
+        readings = Readings(database)
+        self.unread = readings.unread
+        self.keep_readings = readings.keep_readings
+        self.readings = readings.readings
+        self.prune_readings = readings.prune_readings
 
         replacing = Replacing(database, embeddings=embeddings, feed=feed)
         self.replace = replacing.replace

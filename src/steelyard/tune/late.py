@@ -5,7 +5,7 @@ A list is a question's passages, positives first, as `tune/reranker.py` has pair
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steelyard.core.errors import InputError
+from steelyard.core.late import LateScoring
 from steelyard.core.training import Retrieval, TrainingRow
 from steelyard.core.tuning import BaseModel, TokenAccount
 from steelyard.tune.encoder import TOKENS, Encoder, Head, masks, padded
@@ -54,7 +55,19 @@ class LateTask:
                 "an adapter; leave reranker.teacher and reranker.loss out, and method at 'lora'"
             )
         self._recipe = recipe
-        self._encoder = Encoder(recipe, Head(TOKENS, 1))
+        self._scoring = LateScoring(
+            scale=options.scale,
+            window=options.window,
+            window_scale=options.window_scale,
+            exact=options.exact,
+            adjacent=options.adjacent,
+        )
+        self._encoder = Encoder(recipe, Head(TOKENS, 1 + options.dim))
+        if options.dim > (hidden := self._encoder.card.architecture.hidden):
+            raise InputError(
+                f"reranker.dim {options.dim} is more than the {hidden} numbers that base "
+                f"{recipe.base!r} has for a token; give at most {hidden}"
+            )
         self._texts = Texts(self._encoder.path)
         self._seen: dict[bytes, Ids] = {}  # passages that are learnt from, each once
 
@@ -88,12 +101,12 @@ class LateTask:
         return Prepared(examples, [_length(one) for one in examples], total, notes)
 
     def model(self) -> "torch.nn.Module":
-        from steelyard.tune.interaction import Interaction, start_from_rarity
+        from steelyard.tune.interaction import Interaction, start_head
 
         encoder = self._encoder.load()
         if self._seen:
-            start_from_rarity(encoder, list(self._seen.values()), self._rarity())
-        return Interaction(encoder, scale=self._recipe.reranker.scale)
+            start_head(encoder, list(self._seen.values()), self._rarity())
+        return Interaction(encoder, self._scoring)
 
     def head(self, name: str) -> bool:
         return self._encoder.in_head(name)
@@ -141,8 +154,7 @@ class LateTask:
 
     def save(self, model: "torch.nn.Module", folder: Path) -> Mapping[str, Any]:
         self._encoder.save(model.encoder, folder)
-        options = self._recipe.reranker
-        return {"scale": options.scale, "first_stage": options.first_stage}
+        return {**asdict(self._scoring), "first_stage": self._recipe.reranker.first_stage}
 
     def _rarity(self) -> dict[int, float]:
         """Return the logarithm of each token's inverse frequency among passages."""

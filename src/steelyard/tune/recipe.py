@@ -91,14 +91,21 @@ class RerankerRecipe:
     `distil` of the loss.
 
     `scoring`: `pairs` reads question and passage together (a cross-encoder), `late` reads them
-    apart and compares their tokens, `scale` times; it wants few examples, and has neither teacher
-    nor pointwise loss. `first_stage` is how much the search's own score shall count in serving.
+    apart and compares their tokens; it wants few examples, and has neither teacher nor pointwise
+    loss. Of `late`, tokens become vectors of `dim` numbers, and `scale`, `window` (tokens),
+    `window_scale`, `exact` and `adjacent` say what counts (`core/late.py`). `first_stage` is how
+    much the search's own score shall count in serving.
     """
 
     __pydantic_config__ = _STRICT
 
     scoring: Literal["pairs", "late"] = "pairs"
     scale: Positive = 20.0
+    window: Count = 24
+    window_scale: Annotated[float, Field(ge=0)] = 0.0
+    exact: Annotated[float, Field(ge=0)] = 0.0
+    adjacent: Annotated[float, Field(ge=0)] = 0.0
+    dim: Count = 128
     first_stage: Annotated[float, Field(ge=0)] = 0.0
     loss: Literal["listwise", "bce"] = "listwise"
     negatives: Count = 7

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         ReaderSession,
         ScorerSession,
         SessionOptions,
+        TokenSession,
         open_reader,
         open_scorer,
         open_session,
+        open_tokens,
     )
     from steelyard.infra.bert.tokenizer import BertTokenizer, PlacedTokens, open_tokenizer
 
@@ -34,10 +36,12 @@ __all__ = [
     "ReaderSession",
     "ScorerSession",
     "SessionOptions",
+    "TokenSession",
     "open_reader",
     "open_scorer",
     "open_session",
     "open_tokenizer",
+    "open_tokens",
     "read_card",
     "ready_encoder",
     "ready_reader",
@@ -54,9 +58,11 @@ _HOMES = {
         "ReaderSession",
         "ScorerSession",
         "SessionOptions",
+        "TokenSession",
         "open_reader",
         "open_scorer",
         "open_session",
+        "open_tokens",
     ),
     "tokenizer": ("BertTokenizer", "PlacedTokens", "open_tokenizer"),
 }

@@ -31,7 +31,7 @@ _NOTE_FILE = "encoder.json"
 _BUILDING = ".building-"
 _ABANDONED_S = 3600.0  # a build takes seconds
 _RECIPE = 3  # raise it when the graph writer changes what it computes
-_RECIPES = {"scorer": 1, "reader": 1, "tokens": 1}  # the same for other graphs
+_RECIPES = {"scorer": 1, "reader": 1, "tokens": 2}  # the same for other graphs
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,8 @@ def ready_reader(
 def ready_tokens(
     path: Path, *, precision: str = "int8", adapter: Path | None = None
 ) -> BuiltEncoder:
-    """Return a built encoder whose tokens' vectors are used; as `ready_encoder`.
-
-    The adapter may bring a head along, which is not part of the graph.
-    """
+    """Return a built encoder with the head on every token that `adapter` brings; as
+    `ready_encoder`."""
     return _ready(path, precision=precision, adapter=adapter, purpose="tokens")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.infra.bert.pairs import Pair, PairTemplate
-from steelyard.infra.bert.session import open_reader, open_scorer, open_session
+from steelyard.infra.bert.session import open_reader, open_scorer, open_session, open_tokens
 from steelyard.infra.bert.tokenizer import BertTokenizer
 
 # Questions, prose, figures, code and other scripts: what an encoder meets.
@@ -60,6 +60,12 @@ def read_pairs(graph: Path, pairs: list[Pair]) -> NDArray[np.float32]:
     """Return start and end logits of all tokens of all pairs, each pair run alone."""
     session = open_reader(graph)
     return np.concatenate([session.logits(pair).ravel() for pair in pairs])
+
+
+def read_tokens(graph: Path, ids: list[list[int]]) -> NDArray[np.float32]:
+    """Return the weights and vectors of all tokens of all texts, each run alone."""
+    session = open_tokens(graph)
+    return np.concatenate([session.tokens(np.array(row, np.int32)).ravel() for row in ids if row])
 
 
 def correlation(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""Heads: of a classifier, from the first token's row to a score; of a reader, each token's row."""
+"""Heads: of a classifier, from the first token's row to a score; of others, of each token's row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +24,9 @@ HEAD_TENSORS = frozenset(
 
 SPAN_WEIGHT, SPAN_BIAS = "qa_outputs.weight", "qa_outputs.bias"
 SPAN_TENSORS = frozenset((SPAN_WEIGHT, SPAN_BIAS))
+
+TOKEN_WEIGHT, TOKEN_BIAS = "classifier.weight", "classifier.bias"
+TOKEN_TENSORS = frozenset((TOKEN_WEIGHT, TOKEN_BIAS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,21 @@ def check_span_head(weights: Weights, *, hidden: int, place: Path) -> None:
             "deepset/minilm-uncased-squad2"
         )
     _check_shapes(weights, {SPAN_WEIGHT: (2, hidden), SPAN_BIAS: (2,)}, place=place)
+
+
+def check_token_head(weights: Weights, *, hidden: int, place: Path) -> None:
+    """Check that `weights` have a head that gives each token's row a weight and a vector.
+
+    Raises:
+        SetupError: there is none, or it has another shape.
+    """
+    rows = weights[TOKEN_WEIGHT].shape[0] if TOKEN_WEIGHT in weights else 0
+    if rows < 2:
+        raise SetupError(
+            f"adapter {str(place)!r} has no head that weighs and projects tokens "
+            f"({TOKEN_WEIGHT}), so it cannot rerank by late interaction; train it again"
+        )
+    _check_shapes(weights, {TOKEN_WEIGHT: (rows, hidden), TOKEN_BIAS: (rows,)}, place=place)
 
 
 def _check(weights: Weights, dense: str, output: str, *, hidden: int, place: Path) -> None:

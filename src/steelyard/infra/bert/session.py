@@ -48,6 +48,18 @@ class EncoderSession:
         return first
 
 
+class TokenSession:
+    """Runs one text at a time through an encoder with a head on every token."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+
+    def tokens(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (S, 1 + D) of one text's token ids (S,), S >= 1: each one's logit, and vector."""
+        rows: NDArray[np.float32] = self._session.run(["tokens"], {"input_ids": ids[None, :]})[0][0]
+        return rows
+
+
 class PairSession:
     """Runs one pair at a time; safe to call from several threads at once."""
 
@@ -88,6 +100,11 @@ def open_session(graph: Path, options: SessionOptions | None = None) -> EncoderS
         SetupError: the runtime cannot read the graph.
     """
     return EncoderSession(_open(graph, options))
+
+
+def open_tokens(graph: Path, options: SessionOptions | None = None) -> TokenSession:
+    """Open the graph of late interaction; raises as `open_session` does."""
+    return TokenSession(_open(graph, options))
 
 
 def open_scorer(graph: Path, options: SessionOptions | None = None) -> ScorerSession:

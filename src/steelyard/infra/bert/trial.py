@@ -1,6 +1,6 @@
 """Writes a graph in the wanted precision, tries it against float32, and falls back to that."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +15,31 @@ from steelyard.infra.bert.check import (
     embed_ids,
     mean_cosine,
     read_pairs,
+    read_tokens,
     score_pairs,
 )
 from steelyard.infra.bert.config import Architecture, ModelCard
 from steelyard.infra.bert.graph import num_attention_nodes, write_graph
-from steelyard.infra.bert.head import HEAD_TENSORS, SPAN_TENSORS, check_span_head, find_head
+from steelyard.infra.bert.head import (
+    HEAD_TENSORS,
+    SPAN_TENSORS,
+    TOKEN_TENSORS,
+    check_span_head,
+    check_token_head,
+    find_head,
+)
 from steelyard.infra.bert.lora import merge_adapter
 from steelyard.infra.bert.score_graph import write_score_graph
 from steelyard.infra.bert.session import GRAPH_FILE
 from steelyard.infra.bert.span_graph import write_span_graph
+from steelyard.infra.bert.token_graph import write_token_graph
 from steelyard.infra.bert.tokenizer import BertTokenizer, open_tokenizer
 from steelyard.infra.bert.weights import Weights, load_weights
 
 _MIN_COSINE = 0.99  # of int8 to float32, mean over the check texts; all-MiniLM-L6-v2 measures .993
 _MIN_CORRELATION = 0.98  # of int8 scores to float32 ones over the check pairs
 _MIN_SPAN_CORRELATION = 0.98  # the same of a reader's logits of all tokens
+_MIN_TOKEN_CORRELATION = 0.98  # the same of what late interaction compares
 
 Numbers = NDArray[np.float32]
 
@@ -47,31 +57,10 @@ def write_embedder(
     folder: Path, path: Path, *, card: ModelCard, adapter: Path | None, precision: str
 ) -> Trial:
     """Write the embedder's graph of the model at `path` into `folder`."""
-    return _write_encoder(folder, path, card=card, adapter=adapter, precision=precision)
-
-
-def write_tokens(
-    folder: Path, path: Path, *, card: ModelCard, adapter: Path | None, precision: str
-) -> Trial:
-    """Write the same for an adapter whose head, left out here, weighs the tokens' vectors."""
-    return _write_encoder(
-        folder, path, card=card, adapter=adapter, precision=precision, beside=HEAD_TENSORS
-    )
-
-
-def _write_encoder(
-    folder: Path,
-    path: Path,
-    *,
-    card: ModelCard,
-    adapter: Path | None,
-    precision: str,
-    beside: Collection[str] = (),
-) -> Trial:
     architecture = card.architecture
     weights = load_weights(path, architecture=architecture)
     if adapter is not None:
-        merge_adapter(weights, adapter, beside=beside)
+        merge_adapter(weights, adapter)
     ids = check_texts(_fitting_tokenizer(path, architecture), max_tokens=card.max_tokens)
 
     def write_and_embed(precision: str) -> Numbers:
@@ -91,6 +80,31 @@ def _write_encoder(
         agreement=mean_cosine,
         least=_MIN_COSINE,
         words=("embeddings", "cosine"),
+    )
+
+
+def write_tokens(
+    folder: Path, path: Path, *, card: ModelCard, adapter: Path | None, precision: str
+) -> Trial:
+    """Write the graph of the model at `path` and the head on every token that `adapter` brings."""
+    architecture = card.architecture
+    weights = load_weights(path, architecture=architecture)
+    if adapter is not None:
+        merge_adapter(weights, adapter, beside=TOKEN_TENSORS)
+    check_token_head(weights, hidden=architecture.hidden, place=adapter or path)
+    ids = check_texts(_fitting_tokenizer(path, architecture), max_tokens=card.max_tokens)
+
+    def write_and_read(precision: str) -> Numbers:
+        write_token_graph(folder, weights=weights, architecture=architecture, precision=precision)
+        return read_tokens(_fused(folder, architecture), ids)
+
+    return _tried(
+        write_and_read,
+        precision,
+        place=path,
+        agreement=correlation,
+        least=_MIN_TOKEN_CORRELATION,
+        words=("tokens' weights and vectors", "correlation"),
     )
 
 
