@@ -7,7 +7,8 @@ held out whole: their questions are asked over all answers of the held-out disea
 embedder as it is served (int8), with and without the adapter. The guard is squad2: questions of
 all kinds over its passages. Intervals are of the paired difference, by disease or by article.
 With --hard each
-question has a negative too: another answer on its disease. Writes bench/out/tuning.json.
+question has a negative too: another answer on its disease. `--strengths` are shares of the learnt
+change that are kept (`lora.strength`), each measured. Writes bench/out/tuning.json.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--margin", type=float, default=None)
     parser.add_argument("--hard", action="store_true", help="a negative of the same disease each")
-    parser.add_argument("--strengths", default="1", help="shares of the change, each measured")
+    parser.add_argument("--strengths", default=".8", help="shares of the change, each measured")
     parser.add_argument("--precision", default="fp32")
     given = parser.parse_args()
     os.environ["STEELYARD_DATA"] = str(given.data)
@@ -61,6 +62,7 @@ def main() -> None:
         "train.lr": given.lr,
         "train.precision": given.precision,
         "embedder.margin": given.margin,
+        "lora.strength": 1.0,  # weakened below
     }
     with tempfile.TemporaryDirectory() as folder:
         recipe = make_recipe({}, flags={k: v for k, v in flags.items() if v is not None})

@@ -46,7 +46,8 @@ def test_served_vectors_are_those_of_the_trained_model(base, tmp_path):  # FIELD
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_weights_that_measured_best_are_kept(kind, base, tmp_path):  # FIELD 20
-    recipe = recipe_for(kind, base, **{"train.eval_every": 2, "train.lr": 2e-2})
+    whole = {"train.eval_every": 2, "train.lr": 2e-2, "lora.strength": 1.0}
+    recipe = recipe_for(kind, base, **whole)
     run = started(tmp_path, recipe)
     trained = train(recipe, rows_for(kind), run)
     metric = {"reader": "F1", "classifier": "accuracy"}.get(kind, "nDCG@10")

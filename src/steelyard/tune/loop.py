@@ -266,8 +266,14 @@ class Loop:
         self._position, self._best = found.position, found.best
 
     def _take_best(self) -> None:
+        """End with the best weights, and as much of their change as the recipe keeps."""
         if self._best is not None:
             self._crew.load(self._model, self._best)
+        if (strength := self._recipe.lora.strength) < 1:
+            state = self._crew.state(self._model)
+            # The change is alpha / r times B A, so that B alone tells how large it is.
+            kept = {name: one * strength for name, one in state.items() if ".lora_B." in name}
+            self._crew.load(self._model, kept)
 
     def _tell_step(self, loss: float, *, lr: float, norm: float) -> None:
         position = self._position

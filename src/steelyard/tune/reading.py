@@ -125,7 +125,8 @@ def _kind_of(values: Mapping[str, Any]) -> TuneKind | None:
 def _defaults(kind: TuneKind, values: Mapping[str, Any]) -> dict[str, Any]:
     merged = _merged({}, DEFAULTS[kind])
     if values.get("method") == "full":
-        merged = _merged(merged, {"train": {"lr": FULL_LR, "head_lr": 0.0}})
+        whole = {"lora": {"strength": 1.0}, "train": {"lr": FULL_LR, "head_lr": 0.0}}
+        merged = _merged(merged, whole)
     return merged
 
 
@@ -185,6 +186,9 @@ def _keys_of(path: Iterable[str]) -> list[str]:
     )
 
 
+_HEADLESS = (TuneKind.EMBEDDER, TuneKind.LLM)
+
+
 def _conflicts(recipe: Recipe) -> Iterable[str]:
     train = recipe.train
     if train.batch_size % train.accumulate:
@@ -194,5 +198,10 @@ def _conflicts(recipe: Recipe) -> Iterable[str]:
         )
     if recipe.method == "qlora" and recipe.kind is not TuneKind.LLM:
         yield f"method: 'qlora' is for kind 'llm'; a {recipe.kind.value} takes 'lora' or 'full'"
+    if recipe.lora.strength < 1 and (recipe.method == "full" or recipe.kind not in _HEADLESS):
+        yield (
+            f"lora.strength: is for adapters without a head of their own; a {recipe.kind.value} "
+            f"trained by {recipe.method!r} takes 1"
+        )
     if recipe.kind is TuneKind.EMBEDDER and recipe.method == "full" and recipe.embedder.margin:
         yield "embedder.margin: is told by the untuned model, which method 'full' does not keep"
