@@ -1,7 +1,7 @@
 """What does each comparison of the shipped late interaction bring, on questions it never saw?
 
     python bench/late_parts.py --home HOME --split rows/split.json [--part test] [--adapter DIR]
-        [--sets squad2,multihop,docs_qa,docs_fastapi,nfcorpus,medquad_faq] [--most 500]
+        [--sets squad2,multihop,docs_qa,docs_fastapi,medquad_faq] [--most 500]
 
 HOME and split.json are those of recipes/reranker_rows.py; of a set that the split does not name all
 questions count. Each question is searched as it is served, its first 20 passages are compared, and
