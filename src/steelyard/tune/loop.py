@@ -44,11 +44,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What some steps took together, the tokens in them, and what one evaluation took."""
+    """What some steps took together, the tokens in them, and what one evaluation took; `around`
+    are the trial of the longest batch and all of the run's checkpoints."""
 
     seconds: float
     tokens: int
     evaluation: float
+    around: float
 
 
 class Loop:
@@ -116,8 +118,10 @@ class Loop:
         return Ended(self._crew.plain(self._model), self._position, after, took)
 
     def probe(self, steps: Sequence[int]) -> Probed:
-        """Do some steps of the run, and one evaluation, only to time them."""
+        """Do some steps of the run, one evaluation and one checkpoint, only to time them."""
+        tried = time.perf_counter()
         self._try_longest()
+        around = time.perf_counter() - tried
         tokens, began = 0, 0.0
         for n, step in enumerate((steps[0], *steps)):
             if n == 1:  # the first has warmed up
@@ -128,7 +132,12 @@ class Loop:
         took = time.perf_counter() - began
         began = time.perf_counter()
         self._measured_all()
-        return Probed(took, tokens, time.perf_counter() - began)
+        evaluation = time.perf_counter() - began
+        began = time.perf_counter()
+        self._save()
+        saves = math.ceil(self.num_steps / self._checkpoint_every)
+        around += saves * (time.perf_counter() - began)
+        return Probed(took, tokens, evaluation, around)
 
     def _step(self) -> None:
         position, train = self._position, self._recipe.train
