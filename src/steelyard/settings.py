@@ -161,11 +161,17 @@ def load_settings(
             origins[key] = origin
         except ValueError as error:
             faults.append(f"{origin}: {error}")
+    settings = Settings()
+    if not faults:
+        try:
+            settings = _with_all(values)
+        except ValueError as error:
+            faults.append(_blamed(values, origins) or str(error))
     if faults:
         raise SetupError(
             "settings are wrong:\n  " + "\n  ".join(faults) + "\nrun `steelyard settings --help`"
         )
-    return Loaded(_with_all(values), origins, _disagreeing(promoted, from_file, given))
+    return Loaded(settings, origins, _disagreeing(promoted, from_file, given))
 
 
 def _registry(champions: Champions, key: str) -> str:
@@ -271,7 +277,7 @@ def _flat_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with(key: str, value: Any) -> Settings:
-    """Return the defaults with one option set; raises ValueError, SetupError."""
+    """Return the defaults with one option set; raises as `_with_all` does."""
     return _with_all({key: _value(key, value)})
 
 
@@ -279,15 +285,32 @@ def _with_all(values: Mapping[str, Any]) -> Settings:
     """Return the defaults with options set, a group's at once: what binds them holds for all.
 
     Raises:
-        SetupError: the options of a group do not go together.
+        ValueError, SetupError: the options of a group do not go together, or one is out of range.
     """
     of_group: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         group, name = key.split(".", 1)
         of_group.setdefault(group, {})[name] = value
     settings = Settings()
-    changed = {group: replace(getattr(settings, group), **own) for group, own in of_group.items()}
-    return replace(settings, **changed)
+    for group, own in of_group.items():
+        try:
+            changed = replace(getattr(settings, group), **own)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{group}: {error}") from error
+        settings = replace(settings, **{group: changed})
+    return settings
+
+
+def _blamed(values: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    """Return the fault of the first option that is wrong by itself, and who gave it; "": none."""
+    for key, value in values.items():
+        try:
+            _with_all({key: value})
+        except ValueError as error:
+            return f"{origins[key]}: {key} = {value!r}: {error}"
+        except SetupError:
+            continue
+    return ""
 
 
 def _value(key: str, value: Any) -> Any:

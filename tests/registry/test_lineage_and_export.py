@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from steelyard.core.errors import InputError, SetupError
 from steelyard.core.registry import Evaluation, Score
@@ -125,9 +126,15 @@ def test_a_reranker_of_late_interaction_is_exported_as_the_vectors_that_it_compa
     registry, make_adapter, base, tmp_path
 ):
     folder = make_adapter(settings={"scale": 8.0})
+    weights = load_file(folder / "adapter_model.safetensors")
+    head = {
+        "base_model.model.classifier.weight": np.ones((5, 32), np.float32),
+        "base_model.model.classifier.bias": np.zeros(5, np.float32),
+    }
+    save_file(weights | head, folder / "adapter_model.safetensors")
     version = registry.register(Draft("late", folder), who="ann").version
     made = export(registry.home, version, tmp_path / "late", evaluations=())
-    assert "vectors of tokens" in made.files["onnx/"]
+    assert "each token a weight" in made.files["onnx/"]
     built = ready_tokens(base, adapter=artefact_folder(registry.home, version.artefact))
     exported = (tmp_path / "late" / "onnx" / "weights.bin").read_bytes()
     assert exported == (built.folder / "weights.bin").read_bytes()
