@@ -23,7 +23,14 @@ log = logging.getLogger(__name__)
 
 WITHIN_S = 600.0
 RERANKER, EMBEDDER = "reranker", "embedder"
-_NICENESS = 19
+# Quiet before anything is imported, which takes a second of a core. Not SCHED_IDLE, which a server
+# that is never idle would let wait for ever.
+_QUIETLY = """
+import contextlib, os, runpy
+with contextlib.suppress(AttributeError, OSError):
+    os.nice(19)
+runpy.run_module("steelyard.ahead", run_name="__main__")
+"""
 
 
 async def build_ahead(what: str, settings: Settings) -> None:
@@ -33,8 +40,8 @@ async def build_ahead(what: str, settings: Settings) -> None:
     told = {"what": what, "rerank": asdict(settings.rerank), "embed": asdict(settings.embed)}
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "steelyard.ahead",
+        "-c",
+        _QUIETLY,
         env=os.environ | ONE_THREAD,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
@@ -54,9 +61,6 @@ async def build_ahead(what: str, settings: Settings) -> None:
 
 def main() -> None:
     """Build what standard input names, and end."""
-    with suppress(AttributeError, OSError):
-        # Not SCHED_IDLE, which a server that is never idle would let wait for ever.
-        os.nice(_NICENESS)
     told = json.loads(sys.stdin.read())
     settings = replace(
         Settings(), rerank=RerankOptions(**told["rerank"]), embed=EmbedOptions(**told["embed"])
