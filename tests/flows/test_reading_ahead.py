@@ -129,3 +129,26 @@ def test_without_a_reranker_that_can_nothing_is_read(app: App, tmp_path: Path) -
     asyncio.run(app.ingest_once(write(tmp_path / "docs", a="One.")))
     asyncio.run(until_read(app, None))
     assert app.store.prune_readings(keep=[]) == 0
+
+
+def test_a_reranker_that_is_promoted_meanwhile_is_read_by_next(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_ahead.read_some, "__kwdefaults__", {"limit": 1})
+    first, second = Letters("first"), Letters("second")
+    asyncio.run(app.ingest_once(write(tmp_path / "docs", a="One.", b="Two.", c="Three.")))
+
+    async def scenario() -> None:
+        def serving() -> list[Letters]:
+            return [second if first.read_texts else first]
+
+        task = asyncio.create_task(read_ahead(app.store, serving, app.workers))
+        async with asyncio.timeout(20):
+            while len(second.read_texts) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert len(first.read_texts) == 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from steelyard.core.errors import SetupError
+from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.core.late import LateScoring
 from steelyard.core.protocols import ReadingReranker
 from steelyard.core.ranking import RerankPassage
@@ -169,6 +169,20 @@ def test_what_is_longer_than_the_input_is_read_with_its_question(
         *plain,
         *plain,
     ]
+    late.close()
+
+
+def test_a_model_that_fails_at_reading_ahead_is_named(
+    options: RerankOptions, passages: list[RerankPassage]
+) -> None:
+    late = LateInteraction(options)
+
+    def fails(ids: object) -> np.ndarray:
+        raise RuntimeError("out of memory")
+
+    late._session.tokens = fails  # type: ignore
+    with pytest.raises(UpstreamError, match="failed: out of memory"):
+        late.read(passages)
     late.close()
 
 

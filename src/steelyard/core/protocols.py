@@ -219,7 +219,10 @@ class ReadingReranker(Reranker, Protocol):
         """Return each passage's vectors (P, D), for `RerankPassage.vectors`; blocking.
 
         A passage that only its question decides how to read, because it is too long, has none:
-        (0, D).
+        (0, 0).
+
+        Raises:
+            UpstreamError: the model failed.
         """
         ...
 

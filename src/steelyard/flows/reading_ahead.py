@@ -55,39 +55,50 @@ async def read_ahead(
 ) -> None:
     """Keep what the serving reranker makes of every live chunk, until cancelled.
 
-    `rerankers` says at every look which serves, and behind it those that may serve again; what
-    others have read goes when all is read.
+    `rerankers` says which serves, and behind it those that may serve again; it is asked between
+    slices. What others have read goes when all is read.
     """
-    of, seq, pruned = "", -1, -1
-    at = ReadAhead()
+    reading = _Reading(store, workers)
     while True:
+        more = False
         try:
             serving, *before = rerankers()
             if isinstance(serving, ReadingReranker):
-                if of != serving.reads_as:
-                    of, seq, pruned, at = serving.reads_as, -1, -1, ReadAhead()
-                if seq != (now := store.last_seq()):
-                    at = await _read_all(store, serving, workers, at)
-                    seq = now
-                if pruned < 0 or seq - pruned > PRUNE_AFTER:
-                    keep = [of, *(x.reads_as for x in before if isinstance(x, ReadingReranker))]
-                    await compute(workers.ingest, store.prune_readings, keep=keep)
-                    pruned = seq
+                others = [one.reads_as for one in before if isinstance(one, ReadingReranker)]
+                more = await reading.look(serving, others=others)
         except SteelyardError as error:
             log.warning("reading_ahead_failed retry_s=%s reason=%s", RETRY_S, error)
             await asyncio.sleep(RETRY_S)
-        await asyncio.sleep(LOOK_S)
+        if not more:
+            await asyncio.sleep(LOOK_S)
 
 
-async def _read_all(
-    store: Store, reranker: ReadingReranker, workers: Workers, at: ReadAhead
-) -> ReadAhead:
-    begun = at.num
-    while True:
-        came = await compute(workers.ingest, read_some, store, reranker, after=at)
-        if came is None:
-            break
-        at = came
-    if at.num > begun:
-        log.info("read_ahead passages=%d by=%s", at.num - begun, reranker.model)
-    return at
+class _Reading:
+    """How far the reranker `_of` has read: all of the truth at `_seq`, some of it since."""
+
+    def __init__(self, store: Store, workers: Workers) -> None:
+        self._store, self._workers = store, workers
+        self._begin("")
+
+    def _begin(self, reads_as: str) -> None:
+        self._of, self._at = reads_as, ReadAhead()
+        self._seq: int | None = None
+        self._pruned: int | None = None
+
+    async def look(self, serving: ReadingReranker, *, others: Sequence[str]) -> bool:
+        """Read a slice, or prune when all is read; tell whether there may be more to read."""
+        if serving.reads_as != self._of:
+            self._begin(serving.reads_as)
+        pool, now = self._workers.ingest, self._store.last_seq()
+        if now != self._seq:
+            came = await compute(pool, read_some, self._store, serving, after=self._at)
+            if came is not None:
+                self._at = came
+                return True
+            if self._at.num:
+                log.info("read_ahead passages=%d by=%s", self._at.num, serving.model)
+            self._at, self._seq = ReadAhead(self._at.last_id), now
+        if self._pruned is None or now - self._pruned > PRUNE_AFTER:
+            await compute(pool, self._store.prune_readings, keep=[self._of, *others])
+            self._pruned = now
+        return False

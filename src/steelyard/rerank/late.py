@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.core.errors import SetupError
+from steelyard.core.errors import SetupError, UpstreamError
 from steelyard.core.late import SATURATION, WINDOW_STEP, LateScoring
 from steelyard.core.ranking import RerankPassage
 from steelyard.infra.bert import (
@@ -161,10 +161,17 @@ class LateInteraction:
         return interaction(asked, told_P, unit(vectors_PD.astype(np.float32)), self._scoring)
 
     def read(self, passages: Sequence[RerankPassage]) -> list[Kept]:
-        """Return each passage's vectors, by which a later question need not read it; blocking."""
+        """Return each passage's vectors, by which a later question need not read it; blocking.
+
+        Raises:
+            UpstreamError: the model failed.
+        """
         nothing = np.empty((0, 0), np.int8)
         whole = [self._inputs.unasked(passage) for passage in passages]
-        return [nothing if ids is None else self._vectors(ids) for ids in whole]
+        try:
+            return [nothing if ids is None else self._vectors(ids) for ids in whole]
+        except Exception as error:  # the runtime's errors share no base class
+            raise UpstreamError(f"reranker {self.model!r} failed: {error}") from error
 
     def forget(self) -> None:
         """Forget the vectors of passages."""
