@@ -31,8 +31,7 @@ from steelyard.infra.bert.head import (
 from steelyard.infra.bert.lora import merge_adapter
 from steelyard.infra.bert.score_graph import write_score_graph
 from steelyard.infra.bert.session import GRAPH_FILE
-from steelyard.infra.bert.span_graph import write_span_graph
-from steelyard.infra.bert.token_graph import write_token_graph
+from steelyard.infra.bert.token_graph import SPANS, TOKENS, write_token_graph
 from steelyard.infra.bert.tokenizer import BertTokenizer, open_tokenizer
 from steelyard.infra.bert.weights import Weights, load_weights
 
@@ -95,7 +94,9 @@ def write_tokens(
     ids = check_texts(_fitting_tokenizer(path, architecture), max_tokens=card.max_tokens)
 
     def write_and_read(precision: str) -> Numbers:
-        write_token_graph(folder, weights=weights, architecture=architecture, precision=precision)
+        write_token_graph(
+            folder, head=TOKENS, weights=weights, architecture=architecture, precision=precision
+        )
         return read_tokens(_fused(folder, architecture), ids)
 
     return _tried(
@@ -149,7 +150,9 @@ def write_reader(
     pairs = check_pairs(tokenizer, max_tokens=architecture.max_tokens)
 
     def write_and_read(precision: str) -> Numbers:
-        write_span_graph(folder, weights=weights, architecture=architecture, precision=precision)
+        write_token_graph(
+            folder, head=SPANS, weights=weights, architecture=architecture, precision=precision
+        )
         return read_pairs(_fused(folder, architecture), pairs)
 
     return _tried(
