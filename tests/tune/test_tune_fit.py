@@ -42,5 +42,5 @@ def test_a_run_keeps_the_share_of_its_change_that_its_recipe_says(base, tmp_path
 
 
 def test_a_strength_where_a_new_head_was_learnt_is_refused(base):
-    with pytest.raises(InputError, match=r"lora\.strength: is for adapters without a head"):
+    with pytest.raises(InputError, match=r"lora\.strength: 0\.5 is for adapters without a head"):
         recipe_for("classifier", base, **{"lora.strength": 0.5})

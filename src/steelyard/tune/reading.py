@@ -200,8 +200,8 @@ def _conflicts(recipe: Recipe) -> Iterable[str]:
         yield f"method: 'qlora' is for kind 'llm'; a {recipe.kind.value} takes 'lora' or 'full'"
     if recipe.lora.strength < 1 and (recipe.method == "full" or recipe.kind not in _HEADLESS):
         yield (
-            f"lora.strength: is for adapters without a head of their own; a {recipe.kind.value} "
-            f"trained by {recipe.method!r} takes 1"
+            f"lora.strength: {recipe.lora.strength:g} is for adapters without a head of their own; "
+            f"kind {recipe.kind.value!r} by method {recipe.method!r} takes 1"
         )
     if recipe.kind is TuneKind.EMBEDDER and recipe.method == "full" and recipe.embedder.margin:
         yield "embedder.margin: is told by the untuned model, which method 'full' does not keep"
